@@ -1,0 +1,78 @@
+"""`omnifuse demo`: the main job on real data, from nothing to a report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omnifuse.cli.options import Settings
+from omnifuse.core.errors import OmnifuseError
+
+DEMOS = {"easy_vqa": "questions about pictures"}
+
+
+def demo(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"Which: {', '.join(DEMOS)}.")] = "easy_vqa",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.")] = Path("runs/demo"),
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Prepare, train and evaluate on real data, answer one question, and show where the report is.
+
+    The tables and the recipe are put beside the run, in RUN-data; a run of an earlier demo in RUN is replaced.
+    """
+    from omnifuse.cli.evaluate import evaluate_run, summary
+    from omnifuse.cli.prepare import describe
+    from omnifuse.cli.progress import console, counting, training_bar
+    from omnifuse.core.errors import unknown
+    from omnifuse.recipes.easy_vqa.tables import write_tables
+    from omnifuse.train.fit import prepare_recipe
+    from omnifuse.train.fit import train as run
+    from omnifuse.train.recipe import Recipe
+
+    if name not in DEMOS:
+        raise unknown("demo", name, DEMOS)
+    folder = out.parent / f"{out.name}-data"
+    _make_room(out)
+    tables = write_tables(folder)
+    recipe_file = folder / "recipe.yaml"
+    shutil.copyfile(Path(__file__).parents[1] / "recipes" / name / "recipe.yaml", recipe_file)
+    recipe = Recipe.load(recipe_file, settings)
+    console.rule(f"1. prepare {recipe_file}")
+    with counting("reading") as progress:
+        dataset = prepare_recipe(recipe, folder, progress=progress)
+    console.print(describe(dataset))
+    console.rule(f"2. train → {out}")
+    with training_bar() as bar:
+        pipeline = run(recipe, out, base=folder, observer=bar)
+    console.rule("3. evaluate")
+    evaluation, report = evaluate_run(out)
+    console.print(summary(evaluation))
+    console.rule("4. use")
+    row = _first_row(tables["test"])
+    answer = pipeline.predict([{"image": row["image"], "question": row["question"]}])[0]
+    console.print(f"{row['question']} → {answer['answer']} ({answer['answer_probability']:.1%}); the picture: {row['image']}")
+    console.print(f"\nReport: {report.resolve()}")
+    console.print(f'Ask it yourself: omnifuse predict {out} --input image={row["image"]} --input question="what color is the shape?"')
+
+
+def _make_room(out: Path) -> None:
+    """Remove the run of an earlier demo; anything else in the folder is left alone."""
+    from omnifuse.core.atomic import read_json
+    from omnifuse.train.fit import RUN
+
+    if not out.exists() or not any(out.iterdir()):
+        return
+    known = read_json(out / RUN, "demo run") if (out / RUN).exists() else {}
+    if known.get("recipe", {}).get("name") not in DEMOS:
+        raise OmnifuseError(f"{out}: holds something that is not a demo; choose another --out")
+    shutil.rmtree(out)
+
+
+def _first_row(table: Path) -> dict[str, str]:
+    import csv
+
+    with table.open(newline="", encoding="utf-8") as file:
+        return next(csv.DictReader(file))

@@ -1,0 +1,62 @@
+"""`omnifuse evaluate`: how good is a run, and does it use every column?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from omnifuse.cli.options import RunFolder
+
+if TYPE_CHECKING:
+    from omnifuse.evaluate.evaluation import Evaluation
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[Path | None, typer.Option("--data", help="A table to evaluate on, in place of the run's own test split.")] = None,
+    split: Annotated[str, typer.Option("--split", help="Which split of the run's dataset.")] = "test",
+) -> None:
+    """Measure a run on its test split: metrics.json, evaluation.json and report.html in the run."""
+    from omnifuse.cli.progress import console
+
+    evaluation, report = evaluate_run(run, data, split)
+    console.print(summary(evaluation))
+    console.print(f"Report: {report}")
+
+
+def evaluate_run(run: Path, data: Path | None = None, split: str = "test") -> tuple[Evaluation, Path]:
+    """Evaluate a run and write its files; returns the evaluation and the path of the report."""
+    import tempfile
+
+    from omnifuse.core.atomic import read_json
+    from omnifuse.data.dataset import Dataset
+    from omnifuse.evaluate.config import EvaluateConfig
+    from omnifuse.evaluate.evaluation import as_dataset
+    from omnifuse.evaluate.evaluation import evaluate as judge
+    from omnifuse.evaluate.report.report import write_report
+    from omnifuse.pipeline.pipeline import Pipeline
+
+    pipeline = Pipeline.load(run)
+    about = read_json(run / "config.json", "trained run")
+    config = EvaluateConfig.parse(about.get("recipe", {}).get("evaluate", {}), "evaluate")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Dataset.open(about["dataset"]).split(split) if data is None else as_dataset(data, pipeline.schema, Path(folder))
+        name = split if data is None else data.stem
+        evaluation = judge(pipeline, rows, split=name, config=config)
+        evaluation.save(run)
+        report = write_report(run, evaluation, pipeline, rows, examples=config.examples)
+    return evaluation, report
+
+
+def summary(evaluation: Evaluation) -> str:
+    """The figures and the shuffle test in a few lines."""
+    lines = []
+    for target, metrics in evaluation.metrics.items():
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        floor = evaluation.details["floor"][target]
+        metric, value = list(floor.items())[1]
+        lines.append(f"{target} ({evaluation.rows:,} {evaluation.split} rows): {figures}")
+        lines.append(f"  floor: always answering {floor['answer']} gives {metric} {value:.4f}")
+    return "\n".join([*lines, *evaluation.sentences()])

@@ -1,0 +1,50 @@
+"""The `omnifuse` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from omnifuse import __version__
+from omnifuse.cli import demo, evaluate, init, predict, prepare, train
+from omnifuse.core.errors import OmnifuseError
+
+app = typer.Typer(
+    name="omnifuse",
+    help="One model for every kind of data you have: prepare, train, evaluate, predict.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"omnifuse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """One model for every kind of data you have: prepare, train, evaluate, predict."""
+
+
+for verb in (init.init, prepare.prepare, train.train, evaluate.evaluate, predict.predict, demo.demo):
+    app.command(no_args_is_help=verb is not demo.demo)(verb)
+
+
+def main() -> None:
+    """Run a command; a mistake of the user ends in one line and exit code 1."""
+    try:
+        app()
+    except OmnifuseError as error:
+        print(f"omnifuse: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("omnifuse: stopped; a training goes on with --resume", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,32 @@
+"""`omnifuse train`: recipe → trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omnifuse.cli.options import RecipeFile, Settings
+
+
+def train(
+    recipe: RecipeFile,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run; made anew.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, from its last checkpoint.")] = False,
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Train a model; the data are prepared when needed."""
+    from omnifuse.cli.progress import counting, training_bar
+    from omnifuse.train.fit import check_run, prepare_recipe
+    from omnifuse.train.fit import train as run
+    from omnifuse.train.recipe import Recipe
+
+    loaded = Recipe.load(recipe, settings)
+    check_run(out, resume)
+    with counting("reading") as progress:
+        dataset = prepare_recipe(loaded, recipe.parent, progress=progress)
+    with training_bar() as bar:
+        bar.said(f"{len(dataset):,} rows in {dataset.path}")
+        run(loaded, out, base=recipe.parent, resume=resume, observer=bar)
+        bar.said(f"Trained: {out}. Next: omnifuse evaluate {out}")

@@ -1,0 +1,1 @@
+"""What every other package speaks: columns, tensors with their masks, specs, registries, errors."""

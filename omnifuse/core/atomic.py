@@ -1,0 +1,99 @@
+"""Writes that happen whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from omnifuse.core.errors import OmnifuseError
+
+_PREFIX = ".writing-"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; when the block ends well, it takes the place of `path` at once.
+
+    A file replaces an older file. A directory must be new: an older one is left alone and the write is dropped,
+    so that two processes that make the same directory do not harm each other.
+
+    Raises:
+        OmnifuseError: the disk is full or the place cannot be written; nothing is left half-written.
+    """
+    path = Path(path)
+    temporary = path.parent / f"{_PREFIX}{path.name}-{uuid4().hex[:8]}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        if temporary.is_dir():
+            try:
+                temporary.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+        else:
+            temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise OmnifuseError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing was changed, free some space or choose another place"
+        ) from error
+    finally:
+        _remove(temporary)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path, what: str) -> Any:
+    """Read a JSON file that omnifuse wrote; `what` names it in the error."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise OmnifuseError(f"{path}: there is no {what} here") from None
+    except (OSError, ValueError) as error:
+        raise OmnifuseError(f"{path}: this {what} cannot be read ({error})") from None
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete what an interrupted write left in `folder`."""
+    for leftover in Path(folder).glob(f"{_PREFIX}*"):
+        _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    for file in [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]:
+        with open(file, "rb") as handle:
+            os.fsync(handle.fileno())
+
+
+def _sync_directory(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,139 @@
+"""Columns and schemas: what the user's data are, and what is to be learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from omnifuse.core.errors import OmnifuseError, nearest, unknown
+
+Role = Literal["input", "target", "both", "ignore"]
+ROLES: tuple[str, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, init=False)
+class Column:
+    """One column of the user's data.
+
+    Args:
+        name: its name in the table.
+        modality: what one value of it is (`image`, `text`, `category`, `number`, …).
+        role: `input`, `target`, `both` (given or asked for) or `ignore`.
+        options: options of that modality, such as `size=64` for an image; checked by the modality.
+
+    >>> Column("photo", "image", size=64)
+    Column(name='photo', modality='image', role='input', options={'size': 64})
+    """
+
+    name: str
+    modality: str
+    role: Role = "input"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(self, name: str, modality: str, role: Role = "input", **options: Any) -> None:
+        """Store the parts; an unknown role is refused."""
+        if role not in ROLES:
+            raise OmnifuseError(f'columns.{name}.role: unknown role "{role}"; {nearest(role, ROLES)}')
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "modality", modality)
+        object.__setattr__(self, "role", role)
+        object.__setattr__(self, "options", options)
+
+    @classmethod
+    def parse(cls, name: str, value: Any) -> Column:
+        """Read a column of a recipe: `image`, or `{modality: image, role: input, size: 64}`."""
+        if isinstance(value, Column):
+            return value
+        if isinstance(value, str):
+            return cls(name, value)
+        if not isinstance(value, Mapping):
+            raise OmnifuseError(f"columns.{name}: expected a modality or a mapping, got {value!r}")
+        if "modality" not in value:
+            raise OmnifuseError(f"columns.{name}: `modality` is missing (one of text, image, category, number, …)")
+        if any(not isinstance(key, str) for key in value):
+            raise OmnifuseError(f"columns.{name}: option names must be words, got {list(value)!r}")
+        return cls(name, **value)
+
+    def dump(self) -> dict[str, Any]:
+        """The column as a recipe writes it."""
+        return {"modality": self.modality, "role": self.role, **self.options}
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the model reads it."""
+        return self.role in ("input", "both")
+
+    @property
+    def is_target(self) -> bool:
+        """Whether the model learns to answer it."""
+        return self.role in ("target", "both")
+
+
+class Schema(Mapping[str, Column]):
+    """An ordered set of columns; iterating gives their names.
+
+    >>> schema = Schema([Column("image", "image"), Column("answer", "category", "target")])
+    >>> schema.inputs, schema.targets
+    (['image'], ['answer'])
+    """
+
+    def __init__(self, columns: Iterable[Column]) -> None:
+        """Store the columns in order; two of one name are refused."""
+        self._columns: dict[str, Column] = {}
+        for column in columns:
+            if column.name in self._columns:
+                raise OmnifuseError(f'columns: "{column.name}" is there twice')
+            self._columns[column.name] = column
+
+    @classmethod
+    def parse(cls, value: Any) -> Schema:
+        """Read the `columns` section of a recipe (name → modality or mapping), or take a schema."""
+        if isinstance(value, Schema):
+            return value
+        if not isinstance(value, Mapping) or not value:
+            raise OmnifuseError("columns: name at least one column, such as `columns: {text: text}`")
+        return cls(Column.parse(str(name), spec) for name, spec in value.items())
+
+    def dump(self) -> dict[str, dict[str, Any]]:
+        """The schema as a recipe writes it."""
+        return {name: column.dump() for name, column in self._columns.items()}
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._columns:
+            raise unknown("column", name, self._columns)
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        return f"Schema({list(self._columns.values())!r})"
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the columns the model reads."""
+        return [c.name for c in self._columns.values() if c.is_input]
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the columns the model learns to answer."""
+        return [c.name for c in self._columns.values() if c.is_target]
+
+    @property
+    def used(self) -> list[str]:
+        """Names of the columns that are read or answered."""
+        return [c.name for c in self._columns.values() if c.role != "ignore"]
+
+    def check_trainable(self) -> None:
+        """Raise unless there is something to read and something to learn."""
+        if not self.targets:
+            raise OmnifuseError("columns: no column has `role: target`; say which one is to be learned")
+        if not self.inputs:
+            raise OmnifuseError("columns: no column has `role: input`; the model needs something to read")

@@ -1,0 +1,50 @@
+"""What the two sides of a tensor promise each other: processor → model, and pretrained part → processor."""
+
+from __future__ import annotations
+
+from omnifuse.core.config import Config
+
+
+class ValueSpec(Config):
+    """What a fitted processor promises about the tensors of its column; encoders and heads are built from it.
+
+    Attributes:
+        modality: name of the modality.
+        shape: shape of one value without the batch, `None` where it varies: `(3, 64, 64)` for an image,
+            `(None,)` for a text of token ids, `()` for one category or number.
+        size: number of different ids (vocabulary, classes); 0 for continuous values.
+        max_length: longest sequence, 0 where there is none.
+        optional: whether it was absent in some row of the training split.
+    """
+
+    modality: str
+    shape: tuple[int | None, ...] = ()
+    size: int = 0
+    max_length: int = 0
+    optional: bool = False
+
+
+class InputSpec(Config):
+    """What an encoder dictates to the processor of its column; `None` leaves the choice to the processor.
+
+    A pretrained part was trained on one image size, one normalisation, one tokenizer: its config publishes
+    them here, and the processor either follows or says that the recipe contradicts it.
+
+    Attributes:
+        size: height and width of the images in pixels.
+        channels: number of colour channels.
+        mean, std: per-channel normalisation of pixel values that lie in [0, 1].
+        tokenizer: path of a `tokenizer.json`.
+        max_length: longest text in tokens.
+    """
+
+    size: int | None = None
+    channels: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    tokenizer: str | None = None
+    max_length: int | None = None
+
+    def demands(self) -> dict[str, object]:
+        """The options that are dictated."""
+        return self.model_dump(exclude_none=True)

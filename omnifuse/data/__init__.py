@@ -1,0 +1,1 @@
+"""Step 1, preprocessing: sources → canonical raw values → splits → one dataset on disk → batches of tensors."""

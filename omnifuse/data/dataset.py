@@ -1,0 +1,125 @@
+"""A prepared dataset on disk: rows in one Lance table, media in another, a manifest beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from omnifuse.core.atomic import read_json, write_json
+from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.schema import Schema
+from omnifuse.data.media import MediaReader
+from omnifuse.data.modalities.fitting import processor_class
+
+ID, SPLIT, GROUP = "__id__", "__split__", "__group__"
+FORMAT = 1
+_TYPES = {"string": pa.string(), "double": pa.float64()}
+
+
+class Dataset:
+    """Rows of a prepared dataset, or of one split of it.
+
+    Values are canonical raw values; media columns hold keys, and `media` gives the files. Opening is lazy and
+    reads a few rows at a time, so a dataset may be larger than memory.
+
+        dataset = of.Dataset.open("reviews.dataset/3f2a…")
+        train = dataset.split("train")
+        train.take([0, 5])                # {"text": [...], "rating": [...]}
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], split: str | None = None) -> None:
+        """Use `Dataset.open` and `split`."""
+        import lance
+
+        self.path, self.manifest, self.split_name = path, manifest, split
+        self.schema = Schema.parse(manifest["columns"])
+        self._rows = lance.dataset(str(path / "rows.lance"))
+        self._media = MediaReader(path / "media.lance")
+        names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
+        self._index = np.arange(len(names)) if split is None else np.flatnonzero(names == split)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """Open a prepared dataset.
+
+        Raises:
+            OmnifuseError: there is none, or a newer omnifuse wrote it.
+        """
+        path = Path(path)
+        manifest = read_json(path / "manifest.json", "prepared dataset")
+        if manifest.get("format") != FORMAT:
+            raise OmnifuseError(f"{path}: this dataset has format {manifest.get('format')}, this omnifuse reads {FORMAT}; prepare it again")
+        return cls(path, manifest)
+
+    @staticmethod
+    def write(folder: Path, rows: Sequence[dict[str, Any]], schema: Schema, report: dict[str, Any]) -> None:
+        """Write rows (sorted by id) and the manifest into `folder`."""
+        import lance
+
+        fields = [(ID, pa.string()), (SPLIT, pa.string()), (GROUP, pa.string())]
+        fields += [(name, _TYPES[processor_class(schema[name].modality).stored_as]) for name in schema.used]
+        table_schema = pa.schema(fields)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for start in range(0, len(rows), 4096):
+                yield pa.RecordBatch.from_pylist(list(rows[start : start + 4096]), schema=table_schema)
+
+        lance.write_dataset(pa.RecordBatchReader.from_batches(table_schema, batches()), str(folder / "rows.lance"))
+        columns = {name: {"modality": schema[name].modality, "role": schema[name].role} for name in schema.used}
+        absent = {name: sum(row[name] is None for row in rows) for name in schema.used}
+        write_json(folder / "manifest.json", {"format": FORMAT, "columns": columns, "rows": len(rows), "absent": absent, **report})
+
+    def split(self, name: Literal["train", "validation", "test"] | str) -> Dataset:
+        """The rows of one split."""
+        if name not in self.manifest["splits"]:
+            raise unknown("split", name, self.manifest["splits"])
+        return Dataset(self.path, self.manifest, name)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        part = f", split={self.split_name}" if self.split_name else ""
+        return f"Dataset({self.path}{part}, {len(self)} rows, columns={list(self.schema)})"
+
+    def take(self, index: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+        """Canonical values of the rows at `index`, in that order, by column."""
+        names = list(columns) if columns is not None else list(self.schema)
+        rows = self._index[np.asarray(index, dtype=np.int64)]
+        unique, back = np.unique(rows, return_inverse=True)
+        table = self._rows.take(unique.tolist(), columns=names)
+        return {name: [values[i] for i in back] for name in names for values in [table.column(name).to_pylist()]}
+
+    def media(self, keys: Sequence[str]) -> list[bytes]:
+        """The files that keys of media columns stand for."""
+        return self._media.read(keys)
+
+    def ids(self) -> list[str]:
+        """The stable id of every row, in order."""
+        return self.take(range(len(self)), [ID])[ID]
+
+    def present(self, name: str) -> Iterator[Any]:
+        """Values of a column that are there, in order; files for media columns."""
+        is_media = processor_class(self.schema[name].modality).is_media
+        for start in range(0, len(self), 1024):
+            values = self.take(range(start, min(start + 1024, len(self))), [name])[name]
+            there = [value for value in values if value is not None]
+            if not is_media:
+                yield from there
+            else:
+                for at in range(0, len(there), 64):
+                    yield from self.media(there[at : at + 64])
+
+    def absent(self, name: str) -> int:
+        """How many rows have no value in the column."""
+        if self.manifest["absent"][name] == 0:
+            return 0
+        return len(self) - sum(
+            value is not None
+            for start in range(0, len(self), 4096)
+            for value in self.take(range(start, min(start + 4096, len(self))), [name])[name]
+        )

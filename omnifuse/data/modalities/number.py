@@ -1,0 +1,81 @@
+"""Numbers: standardised floats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from omnifuse.core.spec import ValueSpec
+from omnifuse.core.values import Values
+from omnifuse.data.fetch import BadValue
+from omnifuse.data.modalities.config import NumberConfig
+from omnifuse.data.modalities.processor import Processor, presence
+
+
+class NumberProcessor(Processor[NumberConfig]):
+    """A number ↔ (x − mean) / deviation, float32, with mean and deviation of the training split.
+
+    Absent: empty, `None`, NaN; the tensor holds 0 with `present = False`.
+    """
+
+    stored_as = "double"
+
+    def __init__(self, config: NumberConfig) -> None:
+        """Start with the identity; `fit` learns the scale."""
+        super().__init__(config)
+        self.mean_, self.std_ = 0.0, 1.0
+
+    @classmethod
+    def canonical(cls, value: Any) -> float | None:
+        """A float; words such as `12.5` are read, `n/a` and infinities are refused."""
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise BadValue(f"{str(value)[:40]!r} is not a number") from None
+        if math.isinf(number):
+            raise BadValue(f"{value!r} is not a finite number")
+        return None if math.isnan(number) else number
+
+    def fit(self, raws: Iterable[Any]) -> None:
+        """Learn mean and deviation in one pass (Welford 1962); a constant column keeps deviation 1."""
+        count, mean, squares = 0, 0.0, 0.0
+        for raw in raws:
+            count += 1
+            step = raw - mean
+            mean += step / count
+            squares += step * (raw - mean)
+        self.mean_ = mean
+        deviation = math.sqrt(squares / count) if count else 0.0
+        self.std_ = deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0
+
+    def item(self, raw: Any) -> np.ndarray:
+        """() float32."""
+        return np.float32((raw - self.mean_) / self.std_)  # pyright: ignore[reportReturnType]
+
+    def collate(self, items: Sequence[np.ndarray | None]) -> Values:
+        """(B,) float32."""
+        data = np.array([0.0 if item is None else item for item in items], dtype=np.float32)
+        return Values(torch.from_numpy(data), presence(items))
+
+    def decode(self, data: torch.Tensor) -> list[float]:
+        """Standardised → the user's unit."""
+        return (data.double() * self.std_ + self.mean_).tolist()
+
+    @property
+    def spec(self) -> ValueSpec:
+        """Continuous, no shape."""
+        return ValueSpec(modality="number", optional=self.optional_)
+
+    def state(self) -> dict[str, Any]:
+        """Mean and deviation."""
+        return {"mean": self.mean_, "std": self.std_, "optional": self.optional_}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Mean and deviation."""
+        self.mean_, self.std_, self.optional_ = state["mean"], state["std"], state["optional"]

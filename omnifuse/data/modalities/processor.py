@@ -1,0 +1,115 @@
+"""What every modality does: make raw values canonical, learn from the training split, raw → tensor → raw."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from omnifuse.core.registry import PartConfig
+from omnifuse.core.spec import ValueSpec
+from omnifuse.core.values import Values
+
+C = TypeVar("C", bound=PartConfig)
+
+
+class Processor(ABC, Generic[C]):
+    """Raw value ↔ tensor for one column.
+
+    A raw value goes through three forms: what the user gave → its canonical form (kept in the dataset) →
+    an item (an array, worth caching) → a row of `Values`. What was learned has a trailing underscore.
+
+    Attributes:
+        is_media: canonical values are encoded files, stored once by content.
+        stored_as: Arrow type of the canonical value.
+    """
+
+    is_media: ClassVar[bool] = False
+    stored_as: ClassVar[str] = "string"
+
+    def __init__(self, config: C) -> None:
+        """Store the options."""
+        self.config = config
+        self.optional_ = False
+
+    @classmethod
+    @abstractmethod
+    def canonical(cls, value: Any) -> Any:
+        """Make what the user gave canonical; `None` for an absent value.
+
+        Raises:
+            BadValue: the value cannot be read as this modality.
+        """
+
+    @abstractmethod
+    def fit(self, raws: Iterable[Any]) -> None:
+        """Learn from the canonical values that are present in the training split."""
+
+    @abstractmethod
+    def item(self, raw: Any) -> np.ndarray:
+        """Turn one canonical value into an array of its own shape."""
+
+    @abstractmethod
+    def collate(self, items: Sequence[np.ndarray | None]) -> Values:
+        """Stack items into a batch; `None` is an absent value and becomes zeros."""
+
+    @abstractmethod
+    def decode(self, data: torch.Tensor) -> list[Any]:
+        """Turn a batch of tensors (B, …) back into raw values."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> ValueSpec:
+        """What this processor promises about its tensors, once fitted."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what `state` returned."""
+
+    def encode(self, raws: Sequence[Any]) -> Values:
+        """Canonical values → a batch; `None` is absent."""
+        return self.collate([None if raw is None else self.item(raw) for raw in raws])
+
+    def is_known(self, raw: Any) -> bool:
+        """Whether the value can be learned as a target (a label that was never seen cannot)."""
+        return raw is not None
+
+
+class MediaProcessor(Processor[C]):
+    """A modality whose raw values are encoded files."""
+
+    is_media = True
+
+    @classmethod
+    @abstractmethod
+    def verify(cls, data: bytes) -> None:
+        """Decode once, at preparation; raises `BadValue` where the file is damaged."""
+
+    @classmethod
+    @abstractmethod
+    def serialise(cls, value: Any) -> bytes:
+        """Encode an object of the Python API (a Pillow image, an array) as a file."""
+
+    @classmethod
+    def canonical(cls, value: Any) -> Any:
+        """A path stays a path until it is fetched; bytes stay bytes; other objects are encoded."""
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return None
+        if isinstance(value, Path):
+            value = str(value)
+        if isinstance(value, str):
+            return value.strip() or None
+        return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else cls.serialise(value)
+
+
+def presence(items: Sequence[np.ndarray | None]) -> torch.Tensor:
+    """(B,) bool, which items are there."""
+    return torch.tensor([item is not None for item in items], dtype=torch.bool)

@@ -1,0 +1,204 @@
+"""From sources to one dataset on disk: canonical values, media stored once, splits, a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omnifuse.core.atomic import replacing, write_json
+from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.schema import Schema
+from omnifuse.data.config import SPLITS, DataConfig, Split
+from omnifuse.data.dataset import GROUP, ID, SPLIT, Dataset
+from omnifuse.data.fetch import BadValue
+from omnifuse.data.media import Media
+from omnifuse.data.modalities.fitting import processor_class
+from omnifuse.data.split import assign_splits, check_splits, read_splits
+from omnifuse.data.table import fingerprint, iterate_rows, read_table
+
+if TYPE_CHECKING:
+    import daft
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Rows:
+    """Canonical rows of one source, ready to be split."""
+
+    values: list[dict[str, Any]] = field(default_factory=list)
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    dropped: int = 0
+
+
+def prepare(
+    sources: Any | Mapping[Split, Any],
+    schema: Schema,
+    config: DataConfig,
+    *,
+    store: Path,
+    root: Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Turn one table, or one for each split, into a dataset; reuse it when nothing has changed.
+
+    Every preparation gets a folder of its own in `store`, named by a fingerprint of everything it depends on, and
+    appears there only when it is complete: a killed preparation leaves nothing, two at once do not disturb each other.
+
+    Args:
+        sources: what `read_table` takes, or a mapping from split to it.
+        schema: the columns; those with role `ignore` are not stored.
+        config: the `data` section of the recipe.
+        store: folder of prepared datasets.
+        root: folder of relative media paths; by default the folder of each table.
+        seed: seed of the splits.
+        progress: called with the number of rows read since the last call.
+
+    Raises:
+        OmnifuseError: unknown column, unreadable value (with row and column), empty split, too many bad rows.
+    """
+    by_split = dict(sources) if isinstance(sources, Mapping) and set(sources) <= set(SPLITS) else {None: sources}
+    tables = {split: read_table(source) for split, source in by_split.items()}
+    for split, table in tables.items():
+        _check_columns(table, schema, config, split)
+    version = _version(by_split, schema, config, seed)
+    target = store / version
+    if target.is_dir():
+        return Dataset.open(target)
+    with replacing(target) as folder:
+        folder.mkdir(parents=True)
+        media = Media(folder / "media.lance", int(config.max_file_mb * 1e6))
+        rows: list[dict[str, Any]] = []
+        quarantined: list[dict[str, Any]] = []
+        report: dict[str, Any] = {"sources": {}}
+        for split, source in by_split.items():
+            base = root or (Path(source).parent if isinstance(source, str | Path) else Path.cwd())
+            part = _canonical_rows(tables[split], schema, config, media, base, source, progress)
+            for row in part.values:
+                row[SPLIT] = split
+            rows += part.values
+            quarantined += part.quarantined
+            report["sources"][split or "all"] = {
+                "rows": len(part.values),
+                "quarantined": len(part.quarantined),
+                "without target": part.dropped,
+            }
+        _check_quarantine(quarantined, len(rows), config)
+        rows.sort(key=lambda row: row[ID])
+        _number_duplicates(rows)
+        _split(rows, config, seed)
+        counts: dict[Split, int] = {split: sum(row[SPLIT] == split for row in rows) for split in SPLITS}
+        check_splits(counts, config.split)
+        media.close()
+        Dataset.write(folder, rows, schema, report | {"splits": counts, "seed": seed, "media": len(media)})
+        if quarantined:
+            write_json(folder / "quarantine.json", quarantined)
+    return Dataset.open(target)
+
+
+def _check_columns(table: daft.DataFrame, schema: Schema, config: DataConfig, split: str | None) -> None:
+    names = table.column_names
+    where = f" in the {split} table" if split else ""
+    for name in schema.used:
+        if name not in names:
+            raise unknown(f"column{where}", name, names, where="columns")
+    for option in ("by", "column"):
+        name = getattr(config.split, option)
+        if name and name not in names:
+            raise unknown(f"column{where}", name, names, where=f"data.split.{option}")
+
+
+def _version(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, seed: int) -> str:
+    columns = [(name, schema[name].modality, schema[name].is_target) for name in schema.used]
+    settings = config.model_dump(mode="json", include={"root", "split", "bad_values", "quarantine_share", "max_file_mb"})
+    prints = [(split, fingerprint(source)) for split, source in by_split.items()]
+    return hashlib.blake2b(repr((columns, sorted(settings.items()), prints, seed)).encode(), digest_size=8).hexdigest()
+
+
+def _canonical_rows(
+    table: daft.DataFrame, schema: Schema, config: DataConfig, media: Media, root: Path, source: Any, progress: Progress | None
+) -> Rows:
+    """Read a table once, in order; a bad value stops the run or sets its row aside."""
+    classes = {name: processor_class(schema[name].modality) for name in schema.used}
+    extra = [name for name in (config.split.by, config.split.column) if name and name not in classes]
+    name_of_source = str(source) if isinstance(source, str | Path) else "the given table"
+    rows = Rows()
+    number = 0
+    for number, raw in enumerate(iterate_rows(table, [*classes, *extra]), start=1):
+        row: dict[str, Any] = {}
+        fault: dict[str, Any] | None = None
+        for name, cls in classes.items():
+            try:
+                value = cls.canonical(raw[name])
+                row[name] = media.add(value, root, cls) if cls.is_media and value is not None else value
+            except BadValue as error:
+                shown = raw[name] if isinstance(raw[name], str | int | float) else f"<{type(raw[name]).__name__}>"
+                fault = {"source": name_of_source, "row": number, "column": name, "value": shown, "reason": str(error)}
+                break
+        if progress and number % 500 == 0:
+            progress(500)
+        if fault is not None:
+            if config.bad_values == "error":
+                raise OmnifuseError(
+                    f"{name_of_source}: row {number}, column {fault['column']}: {fault['value']}: {fault['reason']}"
+                    " (mend it, or set data.bad_values: quarantine)"
+                )
+            rows.quarantined.append(fault)
+            continue
+        if schema.targets and all(row[name] is None for name in schema.targets):
+            rows.dropped += 1
+            continue
+        row[ID] = hashlib.blake2b(repr(sorted(row.items())).encode(), digest_size=12).hexdigest()
+        by = config.split.by or config.split.column
+        row[GROUP] = None if by is None or raw.get(by) is None else str(row.get(by, raw[by]))
+        rows.values.append(row)
+    if progress:
+        progress(number % 500)
+    return rows
+
+
+def _check_quarantine(quarantined: list[dict[str, Any]], kept: int, config: DataConfig) -> None:
+    total = kept + len(quarantined)
+    if total == 0 or kept == 0:
+        first = f"; the first: row {quarantined[0]['row']}, {quarantined[0]['column']}: {quarantined[0]['reason']}" if quarantined else ""
+        raise OmnifuseError(f"data.source: no row is left to train on{first}")
+    if len(quarantined) > config.quarantine_share * total:
+        first = quarantined[0]
+        raise OmnifuseError(
+            f"data.quarantine_share: {len(quarantined)} of {total} rows are bad, more than {config.quarantine_share:.0%};"
+            f" the first: row {first['row']}, column {first['column']}: {first['reason']}"
+        )
+
+
+def _number_duplicates(rows: list[dict[str, Any]]) -> None:
+    """Give equal rows (neighbours, for rows are sorted by id) different ids; their group stays one."""
+    previous, count = None, 0
+    for row in rows:
+        base = row[ID]
+        if row[GROUP] is None:
+            row[GROUP] = base
+        count = count + 1 if base == previous else 0
+        previous = base
+        if count:
+            row[ID] = f"{base}-{count}"
+
+
+def _split(rows: list[dict[str, Any]], config: DataConfig, seed: int) -> None:
+    """Fill in the split of every row that its source does not already say."""
+    if config.split.column:
+        for row, split in zip(rows, read_splits([row[GROUP] for row in rows], config.split.column), strict=True):
+            row[SPLIT] = split
+        return
+    given = {row[SPLIT] for row in rows}
+    shares: dict[Split, float] = {}
+    if "test" not in given:
+        shares["test"] = config.split.test
+    if "validation" not in given:
+        shares["validation"] = config.split.validation
+    free = [row for row in rows if row[SPLIT] in (None, "train")]
+    for row, split in zip(free, assign_splits([row[GROUP] for row in free], shares, seed), strict=True):
+        row[SPLIT] = split

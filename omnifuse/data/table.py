@@ -1,0 +1,117 @@
+"""Tables: files and Python objects as Daft data frames. Nothing is interpreted here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omnifuse.core.errors import OmnifuseError
+
+if TYPE_CHECKING:
+    import daft
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def read_table(source: Any) -> daft.DataFrame:
+    """Open a table without reading its rows.
+
+    Args:
+        source: path of a CSV, TSV, JSONL or Parquet file; a list of dicts, a dict of lists, a pandas, PyArrow or
+            Daft table. Fields of CSV and TSV files come as words, so that `007` stays `007`.
+
+    Raises:
+        OmnifuseError: no such file, unknown format, an empty table, or damage.
+    """
+    import daft
+
+    if isinstance(source, str | Path):
+        return _read_file(Path(source))
+    if isinstance(source, daft.DataFrame):
+        return source
+    if isinstance(source, Mapping):
+        return daft.from_pydict({name: list(values) for name, values in source.items()})
+    if isinstance(source, Sequence):
+        if not source or not all(isinstance(row, Mapping) for row in source):
+            raise OmnifuseError("the list of rows is empty or holds something that is not a dict")
+        names = list(dict.fromkeys(name for row in source for name in row))
+        return daft.from_pydict({name: [row.get(name) for row in source] for name in names})
+    kind = f"{type(source).__module__}.{type(source).__name__}"
+    if kind.startswith("pandas."):
+        return daft.from_pandas(source)
+    if kind.startswith("pyarrow."):
+        return daft.from_arrow(source)
+    raise OmnifuseError(f"cannot read a table from {kind}; give a path, a list of dicts, a pandas or PyArrow table")
+
+
+def iterate_rows(table: daft.DataFrame, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows in the order of the table, a few at a time in memory."""
+    for batch in (table.select(*columns) if columns else table).to_arrow_iter():
+        yield from batch.to_pylist()
+
+
+def fingerprint(source: Any) -> str:
+    """A word that changes when the table does: path, size and time of a file, content of an object."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        stat = path.stat()
+        return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    digest = hashlib.blake2b(digest_size=16)
+    for row in iterate_rows(read_table(source)):
+        digest.update(repr(sorted(row.items(), key=lambda item: str(item[0]))).encode())
+    return digest.hexdigest()
+
+
+def _read_file(path: Path) -> daft.DataFrame:
+    import daft
+    from daft import DataType
+
+    if "://" in str(path):
+        raise OmnifuseError(f"{path}: tables are read from files; download it and give its path")
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob("*") if p.suffix in SUFFIXES)[:5] if path.parent.is_dir() else []
+        hint = f"; this folder holds {', '.join(near)}" if near else ""
+        raise OmnifuseError(f"{path}: no such file{hint}")
+    if not path.is_file():
+        raise OmnifuseError(f"{path}: is a folder; give the table inside it (CSV, TSV, JSONL or Parquet)")
+    if path.stat().st_size == 0:
+        raise OmnifuseError(f"{path}: the file is empty")
+    kind = _format(path)
+    try:
+        if kind == "parquet":
+            return daft.read_parquet(str(path))
+        if kind == "jsonl":
+            return daft.read_json(str(path))
+        delimiter = "\t" if kind == "tsv" else ","
+        names = daft.read_csv(str(path), delimiter=delimiter, infer_schema=True).column_names
+        schema = {name: DataType.string() for name in names}
+        return daft.read_csv(str(path), delimiter=delimiter, infer_schema=False, schema=schema, allow_variable_columns=False)
+    except Exception as error:  # Daft raises many kinds
+        raise OmnifuseError(f"{path}: cannot be read as {kind} ({str(error).splitlines()[0][:160]})") from None
+
+
+def _format(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head[:4] == b"PAR1":
+        return "parquet"
+    start = head.lstrip()[:1]
+    for suffix in reversed(path.suffixes):
+        if suffix.lower() in SUFFIXES and SUFFIXES[suffix.lower()] != "parquet":
+            if SUFFIXES[suffix.lower()] == "jsonl" and start == b"[":
+                raise OmnifuseError(f"{path}: holds one JSON array; write one object a line (JSONL) instead")
+            return SUFFIXES[suffix.lower()]
+    if start == b"{":
+        return "jsonl"
+    raise OmnifuseError(f"{path}: unknown format; use CSV, TSV, JSONL or Parquet, with that ending")

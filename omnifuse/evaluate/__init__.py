@@ -1,0 +1,1 @@
+"""Step 4: is it good, and does it use every modality? Nothing is trained here."""

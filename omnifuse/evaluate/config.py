@@ -1,0 +1,25 @@
+"""The `evaluate` section of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from omnifuse.core.config import Config
+
+
+class EvaluateConfig(Config):
+    """How a trained model is judged.
+
+    Attributes:
+        shuffle: run the shuffle test of every input column.
+        shuffle_rows: rows that the shuffle test uses at most.
+        examples: right and wrong examples shown in the report, of each.
+        batch_size: rows at a time.
+    """
+
+    shuffle: bool = True
+    shuffle_rows: Annotated[int, Field(ge=2)] = 20_000
+    examples: Annotated[int, Field(ge=0, le=200)] = 8
+    batch_size: Annotated[int, Field(ge=1)] = 512

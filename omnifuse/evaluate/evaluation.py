@@ -1,0 +1,144 @@
+"""Judging a trained pipeline on data it has not seen."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omnifuse.core.atomic import read_json, write_json
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.schema import Schema
+from omnifuse.data.config import DataConfig, SplitConfig
+from omnifuse.data.dataset import Dataset
+from omnifuse.data.prepare import prepare
+from omnifuse.evaluate.collect import Answers, collect
+from omnifuse.evaluate.config import EvaluateConfig
+from omnifuse.evaluate.metrics import MAIN, category_metrics, number_metrics, row_scores
+from omnifuse.evaluate.shuffle import floor_of, shuffle_test
+from omnifuse.pipeline.pipeline import Pipeline
+
+MOST_CLASSES = 60
+
+
+@dataclass
+class Evaluation:
+    """What is known about a model on some rows.
+
+    Attributes:
+        split: name of the rows.
+        rows: how many.
+        metrics: by target and metric.
+        details: by fixed keys and target, what is more than a number: `intervals`, `floor`, `shuffle`, `classes`, `confusion`.
+        answers: by target, every answer (not written to disk).
+    """
+
+    split: str
+    rows: int
+    metrics: dict[str, dict[str, float]]
+    details: dict[str, dict[str, Any]]
+    answers: dict[str, Answers] = field(repr=False, default_factory=dict)
+
+    def sentences(self) -> list[str]:
+        """What the shuffle test says, in plain words."""
+        return [line for test in self.details.get("shuffle", {}).values() for line in test.get("sentences", [])]
+
+    def save(self, run: Path) -> None:
+        """Write `metrics.json` (other splits in it are kept) and `evaluation.json`."""
+        path = run / "metrics.json"
+        known = read_json(path, "metrics") if path.exists() else {}
+        write_json(path, {**known, self.split: self.metrics})
+        write_json(run / "evaluation.json", {"split": self.split, "rows": self.rows, **self.details})
+
+
+def evaluate(
+    pipeline: Pipeline,
+    data: Any,
+    *,
+    split: str = "test",
+    config: EvaluateConfig | None = None,
+    root: str | Path | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge a pipeline.
+
+    Args:
+        pipeline: trained.
+        data: a prepared `Dataset` (its split `split` is used, or all rows of a split that was taken already), or
+            rows: the path of a table, a list of dicts, a pandas or PyArrow table.
+        split: which split, and the name of the result.
+        config: the `evaluate` section of a recipe.
+        root: folder of relative media paths, where `data` are rows.
+        seed: of the shuffle test.
+
+    Raises:
+        OmnifuseError: no row, or no row with a known target.
+    """
+    config = config or EvaluateConfig()
+    if not isinstance(data, Dataset):
+        with tempfile.TemporaryDirectory() as folder:
+            return _judge(pipeline, as_dataset(data, pipeline.schema, Path(folder), root), split, config, seed)
+    return _judge(pipeline, data if data.split_name else data.split(split), split, config, seed)
+
+
+def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None = None) -> Dataset:
+    """Prepare rows that are all to be evaluated, in a folder of their own."""
+    everything = DataConfig(source="", split=SplitConfig(validation=0, test=0))
+    dataset = prepare(data, schema, everything, store=store, root=Path(root) if root else None)
+    return dataset.split("train")
+
+
+def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig, seed: int) -> Evaluation:
+    if len(rows) == 0:
+        raise OmnifuseError(f"the {split} split holds no row; there is nothing to evaluate")
+    shuffle_rows = config.shuffle_rows if config.shuffle and len(pipeline.schema.inputs) > 0 else 0
+    answers = collect(pipeline, rows, batch_size=config.batch_size, shuffle_rows=shuffle_rows, seed=seed)
+    metrics: dict[str, dict[str, float]] = {}
+    details: dict[str, dict[str, Any]] = {"intervals": {}, "floor": {}, "shuffle": {}, "classes": {}, "confusion": {}}
+    for target, given in answers.items():
+        if not given.truth:
+            raise OmnifuseError(f"no row of the {split} split has a value in the target {target}")
+        modality = pipeline.schema[target].modality
+        metrics[target] = target_metrics(pipeline, target, given)
+        details["floor"][target] = floor_of(modality, given.truth)
+        details["intervals"][target] = {MAIN[modality]: _interval(row_scores(modality, given.truth, given.predicted), seed)}
+        if given.shuffled:
+            details["shuffle"][target] = shuffle_test(target, modality, given)
+        if modality == "category":
+            details["classes"][target], details["confusion"][target] = _classes(given)
+    return Evaluation(split, len(rows), metrics, details, answers)
+
+
+def target_metrics(pipeline: Pipeline, target: str, answers: Answers) -> dict[str, float]:
+    """The metrics of one target."""
+    if pipeline.schema[target].modality == "category":
+        labels = list(pipeline.processors[target].state()["labels"])
+        return category_metrics(answers.truth, answers.predicted, answers.scores, labels)
+    return number_metrics(np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64))
+
+
+def _interval(scores: np.ndarray, seed: int, draws: int = 1000) -> list[float]:
+    """95 % bootstrap interval over rows of the mean (Efron 1979), percentile method."""
+    generator = np.random.default_rng(seed)
+    means = [scores[generator.integers(0, len(scores), len(scores))].mean() for _ in range(draws)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return [float(low), float(high)]
+
+
+def _classes(answers: Answers) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Per-label table and confusion matrix, of the most frequent labels where there are many."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names, counts = np.unique(np.array(answers.truth, dtype=str), return_counts=True)
+    labels = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
+    predicted = [str(value) for value in answers.predicted]
+    precision, recall, f1, support = precision_recall_fscore_support(answers.truth, predicted, labels=labels, zero_division=0)  # pyright: ignore[reportArgumentType]
+    table = [
+        {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+        for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)  # pyright: ignore[reportArgumentType]
+    ]
+    counts = confusion_matrix(answers.truth, predicted, labels=labels)
+    return table, {"labels": labels, "counts": counts.tolist(), "of": len(names)}

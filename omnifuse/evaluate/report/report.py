@@ -1,0 +1,307 @@
+"""Gathers what is known about a run and writes `report.html`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+import omnifuse
+from omnifuse.core.atomic import read_json, write_text
+from omnifuse.core.registry import PartConfig
+from omnifuse.data.dataset import Dataset
+from omnifuse.data.modalities.processor import Processor
+from omnifuse.evaluate.evaluation import Evaluation
+from omnifuse.evaluate.metrics import LOWER_IS_BETTER, MAIN
+from omnifuse.evaluate.report import plots
+from omnifuse.evaluate.report.examples import figure, shorten, show_examples
+from omnifuse.pipeline.pipeline import Pipeline
+
+NAMES = {
+    "accuracy": ("accuracy", "share of the rows answered right"),
+    "balanced_accuracy": ("balanced accuracy", "the same, every label counting alike"),
+    "macro_f1": ("macro F1", "mean over labels of the F1 of precision and recall"),
+    "auroc": ("AUROC", "chance that a true label ranks above a false one; 0.5 is guessing"),
+    "log_loss": ("log loss", "surprise at the true label in nats; 0 is perfect"),
+    "mae": ("mean absolute error", "mean distance of answer and truth"),
+    "rmse": ("root mean square error", "the same, large errors counting more"),
+    "r2": ("R²", "share of the variance explained; 0 is always answering the mean"),
+}
+LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
+
+
+def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Dataset, *, examples: int = 8) -> Path:
+    """Write `report.html` into the folder of a run.
+
+    The page stands alone: pictures and plots are inside it, and it fetches nothing. The same inputs give the same bytes.
+
+    Args:
+        run: its `config.json`, `metrics.json` and `history.jsonl` are used where they are there.
+        evaluation: what `evaluate` returned.
+        pipeline: the model that was judged.
+        data: the rows it was judged on (the view of the split), for the examples.
+        examples: right and wrong rows shown for each target, of each.
+
+    Returns:
+        The path of the page.
+    """
+    run = Path(run)
+    assert len(data) == evaluation.rows, (
+        f"the evaluation is of {evaluation.rows} rows, the data hold {len(data)}: pass the split that was judged"
+    )
+    config = _read(run / "config.json")
+    history = _read_history(run / "history.jsonl")
+    splits = {evaluation.split: evaluation.metrics} | {k: v for k, v in _read(run / "metrics.json").items() if k != evaluation.split}
+    page = {
+        "name": str(config.get("name") or run.resolve().name),
+        "split": evaluation.split,
+        "rows": evaluation.rows,
+        "targets": [
+            _target(evaluation, pipeline, target, position, splits) | {"examples": show_examples(pipeline, data, target, answers, examples)}
+            for position, (target, answers) in enumerate(evaluation.answers.items())
+        ],
+        "learning": _learning(history, pipeline),
+        "model": _model(pipeline, data),
+        "training": _training(config, history),
+        "recipe": json.dumps(config["recipe"], indent=2, ensure_ascii=False) if config.get("recipe") else None,
+        "versions": {"omnifuse": omnifuse.__version__, "Python": platform.python_version(), **dict(_versions())},
+    }
+    path = run / "report.html"
+    write_text(path, render(page))
+    return path
+
+
+def render(page: Mapping[str, Any]) -> str:
+    """Fill in the template; everything but our own plots is escaped."""
+    template = resources.files("omnifuse.evaluate.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"figure": figure, "shorten": shorten, "sha256": _sha256}
+    return environment.from_string(template).render(page)
+
+
+def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: int, splits: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says about one target."""
+    details, modality = evaluation.details, pipeline.schema[target].modality
+    metric = MAIN[modality]
+    floor, test = details["floor"][target], details["shuffle"].get(target) or {}
+    classes, confusion = details["classes"].get(target), details["confusion"].get(target)
+    return {
+        "name": target,
+        "modality": modality,
+        "answer": _answer(evaluation, target, metric, floor),
+        "sentences": [
+            {"text": text, "used": column["used"]}
+            for text, column in zip(test.get("sentences", []), test.get("columns", {}).values(), strict=True)
+        ],
+        "plots": list(_plots(evaluation, target, test, floor[metric], metric, f"t{position}")),
+        "metrics": _metric_table(target, splits),
+        "splits": list(splits),
+        "classes": classes,
+        "labels": confusion["of"] if confusion else 0,
+    }
+
+
+def _answer(evaluation: Evaluation, target: str, metric: str, floor: Mapping[str, Any]) -> dict[str, Any]:
+    """The main figure beside the best constant answer, in words and as places (in %) on a line."""
+    value, constant = evaluation.metrics[target][metric], floor[metric]
+    low, high = evaluation.details["intervals"][target][metric]
+    is_lower_better = metric in LOWER_IS_BETTER
+    better, worse = (high < constant, low > constant) if is_lower_better else (low > constant, high < constant)
+    longest = 1.0 if metric == "accuracy" else max(high, constant) * 1.08 or 1.0
+    said = floor["answer"] if isinstance(floor["answer"], str) else figure(floor["answer"])
+    return {
+        "metric": NAMES[metric][0],
+        "value": figure(value),
+        "interval": f"{figure(low)}–{figure(high)}",
+        "rows": len(evaluation.answers[target].truth),
+        "constant": said,
+        "floor": figure(constant),
+        "verdict": "better" if better else "worse" if worse else "level",
+        "scale": {
+            "ends": ("0", "1") if metric == "accuracy" else ("0", ""),
+            **{k: round(100 * v / longest, 2) for k, v in {"value": value, "low": low, "high": high, "floor": constant}.items()},
+        },
+    }
+
+
+def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: float, metric: str, key: str) -> Iterator[dict[str, Any]]:
+    """Plots of one target: title, note and drawing."""
+    name, answers = NAMES[metric][0], evaluation.answers[target]
+    if test:
+        note = f"{test['rows']:,} rows; the whisker is the 95 % interval of the change"
+        yield _plot("Does it use every column?", note, plots.shuffle_bars(test, floor, name, key=f"{key}-shuffle"))
+    if metric == "mae":
+        truth, predicted = np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64)
+        low, high = plots.central(np.concatenate([truth, predicted]))
+        outside = int(((np.minimum(truth, predicted) < low) | (np.maximum(truth, predicted) > high)).sum())
+        note = f"{len(truth):,} rows" + (f", {outside:,} of them outside the frame" if outside else "")
+        yield _plot("Answer and truth", note, plots.truth_scatter(truth, predicted, target, key=f"{key}-scatter"))
+        yield _plot(
+            "Errors", "to the right of 0 the answer is too high", plots.error_histogram(predicted - truth, target, key=f"{key}-errors")
+        )
+    classes = evaluation.details["classes"].get(target)
+    if classes:
+        confusion = evaluation.details["confusion"][target]
+        weakest = f"the {plots.MOST_BARS} weakest of {len(classes)}" if len(classes) > plots.MOST_BARS else "weakest first"
+        yield _plot("F1 of each label", weakest, plots.class_bars(classes, key=f"{key}-f1"))
+        drawn = plots.confusion_matrix(confusion["labels"], confusion["counts"], [c["rows"] for c in classes], key=f"{key}-confusion")
+        yield _plot("Confusion matrix", "share of each true label (row) that got each answer (column)", drawn)
+
+
+def _plot(title: str, note: str, svg: str) -> dict[str, Any]:
+    return {"title": title, "note": note, "svg": svg}
+
+
+def _metric_table(target: str, splits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a metric, one value a split (None where a split was not judged by it)."""
+    known = list(dict.fromkeys(name for metrics in splits.values() for name in metrics.get(target, {})))
+    return [
+        {
+            "name": NAMES.get(name, (name, ""))[0],
+            "meaning": NAMES.get(name, (name, ""))[1],
+            "values": [m.get(target, {}).get(name) for m in splits.values()],
+        }
+        for name in known
+    ]
+
+
+def _learning(history: Mapping[str, list[dict[str, Any]]], pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Learning curves, where there is something to draw."""
+    drawn = []
+    train, validation = history["train"], history["validation"]
+    if train or validation:
+        drawn.append(_plot("Loss", "what training makes small", plots.loss_curves(train, validation, key="loss")))
+    for position, target in enumerate(pipeline.schema.targets):
+        metric = MAIN[pipeline.schema[target].modality]
+        if any(metric in (line.get("metrics") or {}).get(target, {}) for line in validation):
+            svg = plots.metric_curve(validation, target, metric, NAMES[metric][0], key=f"curve{position}")
+            drawn.append(_plot(f"{target}: {NAMES[metric][0]}", "on the validation split", svg))
+    return drawn
+
+
+def _model(pipeline: Pipeline, data: Dataset) -> dict[str, Any]:
+    """Columns with what reads or answers them, fusion, and sizes."""
+    schema, config, model = pipeline.schema, pipeline.config, pipeline.model
+    absent, total = data.manifest.get("absent", {}), data.manifest.get("rows", 0)
+    columns = []
+    for name in schema.used:
+        column, parts, weights = schema[name], [], 0
+        if column.is_input:
+            parts.append(_part(config.encoder_of(name, column.modality)) + ("encoder",))
+            weights += _count(model.encoders[name])
+        if column.is_target:
+            parts.append(_part(config.head_of(name, column.modality)) + ("head",))
+            weights += _count(model.heads[name])
+        share = absent.get(name, 0) / total if total else 0.0
+        reads = _reads(pipeline.processors[name])
+        columns.append(
+            {
+                "name": name,
+                "modality": column.modality,
+                "role": column.role,
+                "reads": reads,
+                "parts": parts,
+                "weights": weights,
+                "absent": share,
+            }
+        )
+    fusion, options = _part(config.fusion)
+    return {
+        "columns": columns,
+        "fusion": fusion,
+        "options": options,
+        "fusion_weights": _count(model.fusion),
+        "weights": _count(model),
+        "dim": config.dim,
+    }
+
+
+def _part(config: PartConfig) -> tuple[str, str]:
+    """Name and options of a part, in words."""
+    options = config.model_dump(mode="json", exclude={"name"})
+    return config.name, ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items() if value is not None)
+
+
+def _reads(processor: Processor[Any]) -> str:
+    spec = processor.spec
+    if len(spec.shape) == 3:
+        return f"{spec.shape[1]} × {spec.shape[2]} pixels, {'colour' if spec.shape[0] == 3 else 'grey'}"
+    if spec.max_length:
+        return f"{spec.size:,} tokens, at most {spec.max_length:,} long"
+    return f"{spec.size:,} labels" if spec.size else "standardised"
+
+
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _training(config: Mapping[str, Any], history: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """How the model was trained, as far as the run says."""
+    trained, recipe = config.get("trained") or {}, config.get("recipe") or {}
+    facts: dict[str, str] = {}
+    if isinstance(trained.get("seconds"), int | float):
+        minutes, seconds = divmod(round(trained["seconds"]), 60)
+        facts["time"] = (
+            f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        )
+    for key, value in trained.items():
+        if key != "seconds" and value is not None:
+            facts[key.replace("_", " ")] = (
+                f"{value:,}" if isinstance(value, int) else figure(value) if isinstance(value, float) else str(value)
+            )
+    speeds = [line["samples_per_s"] for line in history["train"] if isinstance(line.get("samples_per_s"), int | float)]
+    if speeds:
+        facts["rows a second (median)"] = f"{np.median(speeds):,.0f}"
+    for key, value in _flat(recipe.get("train") or {}):
+        facts.setdefault(key, value)
+    return facts
+
+
+def _flat(section: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Options of a section with their paths; the name of a part stands for the part."""
+    for key, value in section.items():
+        path = f"{before} {key}".strip().replace("_", " ") if key != "name" else before
+        if isinstance(value, Mapping):
+            yield from _flat(value, path)
+        elif value is not None:
+            yield path, str(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value = read_json(path, path.stem) if path.exists() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read_history(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Lines of `history.jsonl` by kind and in order of steps; torn lines are skipped, repeated steps (of a resumed
+    training) count once, the later.
+    """
+    kinds: dict[str, dict[Any, dict[str, Any]]] = {"train": {}, "validation": {}}
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []:
+        try:
+            entry = json.loads(line)
+            kinds[entry["kind"]][int(entry["step"])] = entry
+        except (ValueError, KeyError, TypeError):
+            continue
+    return {kind: [entries[step] for step in sorted(entries)] for kind, entries in kinds.items()}
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in LIBRARIES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _sha256(text: str) -> str:
+    """What the page's content policy calls a script by."""
+    return base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()

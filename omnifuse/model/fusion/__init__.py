@@ -1,0 +1,1 @@
+"""Fusions: tokens of all columns → one representation. A fusion knows tokens only."""

@@ -1,0 +1,1 @@
+"""Heads: what is fused → an answer and its loss. A head knows one kind of target."""

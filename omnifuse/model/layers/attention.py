@@ -1,0 +1,36 @@
+"""Multi-head attention with key masks."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """softmax(q kᵀ/√d) v over the keys that are there, with normalised queries and keys.
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762; QK-norm as in Dehghani et al. 2023, arXiv 2302.05442, with RMS.
+    A row whose keys are all masked gives zeros and finite gradients.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+        """Args: dim: width D, a multiple of heads; dropout: share of the attention weights dropped in training."""
+        super().__init__()
+        assert dim % heads == 0, "heads divide the width"
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=False)
+        self.query_norm, self.key_norm = nn.RMSNorm(dim // heads), nn.RMSNorm(dim // heads)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
+        """Let queries (B, T, D) read the memory (B, S, D) where `mask_BS` is true; returns (B, T, D)."""
+        q = self._split(self.query(query_BTD))
+        k, v = (self._split(part) for part in self.key_value(memory_BSD).chunk(2, dim=-1))
+        q, k = self.query_norm(q), self.key_norm(k)
+        dropout = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BS[:, None, None, :], dropout_p=dropout)
+        return self.out(read.transpose(1, 2).flatten(2))
+
+    def _split(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -1,0 +1,73 @@
+"""Encoded rows: each different value goes through its encoder once, and fusion is run on what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omnifuse.core.values import Tokens
+from omnifuse.data.loader import Loader
+from omnifuse.model.multimodal import MultimodalModel
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Tokens of some rows.
+
+    Attributes:
+        tokens: by column, tokens of its different values (U, T, D).
+        index: by column, (N,) which of them each row has.
+    """
+
+    tokens: Mapping[str, Tokens]
+    index: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.index.values())))
+
+    def select(self, rows: slice) -> dict[str, Tokens]:
+        """Tokens of these rows, by column."""
+        return {name: self.tokens[name].select(self.index[name][rows]) for name in self.tokens}
+
+    def shuffled(self, column: str, generator: torch.Generator) -> EncodedRows:
+        """The same rows with the values of one column dealt out anew among them."""
+        index = self.index[column]
+        order = torch.randperm(len(index), generator=generator).to(index.device)
+        return EncodedRows(self.tokens, {**self.index, column: index[order]})
+
+
+@torch.inference_mode()
+def encode_rows(model: MultimodalModel, loader: Loader, rows: np.ndarray, device: torch.device, batch_size: int) -> EncodedRows:
+    """Run the encoders over the different values of each column.
+
+    Args:
+        model: in evaluation mode.
+        loader: gives the values of the columns.
+        rows: which rows, (N,).
+        device: where the model is.
+        batch_size: values at a time.
+    """
+    names = list(model.encoders)
+    raws = loader.rows.take(rows, names)
+    tokens, index = {}, {}
+    for name in names:
+        places: dict[object, int] = {}
+        where = [places.setdefault(raw, len(places)) for raw in raws[name]]
+        different = list(places)
+        parts = [
+            model.encoders[name](loader.encode(name, different[at : at + batch_size]).to(device))
+            for at in range(0, len(different), batch_size)
+        ]
+        tokens[name] = Tokens.concatenate(parts)
+        index[name] = torch.tensor(where, device=device)
+    return EncodedRows(tokens, index)
+
+
+def chunks(total: int, size: int) -> Iterator[np.ndarray]:
+    """Row numbers 0 … total−1, `size` at a time."""
+    for start in range(0, total, size):
+        yield np.arange(start, min(start + size, total))

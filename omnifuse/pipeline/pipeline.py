@@ -1,0 +1,220 @@
+"""What a user holds after training: schema, fitted processors and model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from omnifuse.core.atomic import read_json, replacing, write_json, write_text
+from omnifuse.core.errors import OmnifuseError, nearest
+from omnifuse.core.schema import Schema
+from omnifuse.core.spec import ValueSpec
+from omnifuse.data.loader import Loader, RawRows
+from omnifuse.data.memory import MemoryRows
+from omnifuse.data.modalities.fitting import Processors, load_processors, save_processors, specs_of
+from omnifuse.data.table import iterate_rows, read_table
+from omnifuse.model.config import ModelConfig
+from omnifuse.model.multimodal import MultimodalModel
+from omnifuse.pipeline.card import model_card
+from omnifuse.pipeline.features import chunks, encode_rows
+
+FORMAT = 1
+CHUNK = 2048
+
+
+class Pipeline:
+    """Raw rows in, raw answers out.
+
+        pipeline = Pipeline.load("runs/demo")
+        pipeline.predict([{"image": "photo.png", "question": "what color is the circle?"}])
+        # [{"answer": "red", "answer_probability": 0.998}]
+
+    A run directory is a pipeline directory: `config.json`, `model.safetensors`, `processors.json`, `README.md`.
+    Nothing in it is unpickled.
+    """
+
+    def __init__(self, schema: Schema, processors: Processors, model: MultimodalModel, config: ModelConfig) -> None:
+        """Put the parts together; `load` and `build` are the usual ways."""
+        self.schema, self.processors, self.model, self.config = schema, processors, model, config
+
+    @classmethod
+    def build(cls, schema: Schema, processors: Processors, config: ModelConfig) -> Pipeline:
+        """Make a pipeline with an untrained model for these columns."""
+        config.check(schema)
+        specs = specs_of(processors)
+        return cls(schema, processors, _model(schema, specs, config), config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def to(self, device: str | torch.device) -> Pipeline:
+        """Move the model to a device; returns the pipeline."""
+        self.model.to(device)
+        return self
+
+    def predict(
+        self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
+    ) -> list[dict[str, Any]]:
+        """Answer every row.
+
+        Args:
+            rows: a list of dicts, one dict, a table (pandas, PyArrow, Daft) or the path of one. Columns that a row
+                lacks are absent, and absent is ordinary.
+            probabilities: add the probability of every label.
+            root: folder of relative media paths; the folder of the table, or the working directory.
+            batch_size: rows at a time through fusion and heads.
+
+        Returns:
+            One dict a row, in order: the answer under the name of the target, `NAME_probability` for categories,
+            and `NAME_probabilities` (label → probability) when asked for.
+
+        Raises:
+            OmnifuseError: a column the model does not know in a dict, or a value that cannot be read (with its row).
+        """
+        return list(self.predict_each(rows, probabilities=probabilities, root=root, batch_size=batch_size))
+
+    def predict_each(
+        self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
+    ) -> Iterator[dict[str, Any]]:
+        """As `predict`, a few rows at a time in memory."""
+        base = Path(root) if root else Path(rows).parent if isinstance(rows, str | Path) else Path.cwd()
+        each = self._iterate(rows)
+        first = 1
+        while part := list(islice(each, CHUNK)):
+            memory = MemoryRows(part, self.processors, self.schema.inputs, root=base, first=first)
+            for answers in self.answers(memory, batch_size):
+                yield from self._decode(answers, probabilities)
+            first += len(part)
+
+    def answers(self, rows: RawRows, batch_size: int = 256) -> Iterator[dict[str, torch.Tensor]]:
+        """Predictions of the heads on the CPU, batch by batch: probabilities (B, K) or standardised values (B,)."""
+        loader = Loader(rows, self.processors, self.schema.inputs, cache_mb=256)
+        with self.evaluating():
+            for part in chunks(len(rows), CHUNK):
+                encoded = encode_rows(self.model, loader, part, self.device, batch_size)
+                for start in range(0, len(encoded), batch_size):
+                    with torch.inference_mode():
+                        fused = self.model.fuse(encoded.select(slice(start, start + batch_size)))
+                        answer = self.model.answers(self.model.outputs(fused))
+                    yield {name: value.cpu() for name, value in answer.items()}
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The model in evaluation mode, and back as it was."""
+        before = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(before)
+
+    def save(self, folder: str | Path, extra: Mapping[str, Any] | None = None) -> None:
+        """Write the pipeline; each file whole or not at all, `config.json` last.
+
+        Args:
+            folder: made when it is not there.
+            extra: more to say in `config.json` (where the data are, which recipe).
+        """
+        folder = Path(folder)
+        save_processors(self.processors, folder)
+        save_weights(self.model, folder / "model.safetensors")
+        write_text(folder / "README.md", model_card(self.schema, self.config, self.model, extra or {}))
+        write_json(
+            folder / "config.json",
+            {
+                "format": FORMAT,
+                "columns": self.schema.dump(),
+                "specs": {name: spec.model_dump(mode="json") for name, spec in specs_of(self.processors).items()},
+                "model": self.config.model_dump(mode="json"),
+                **(extra or {}),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Pipeline:
+        """Read a pipeline that `save` or a training run wrote.
+
+        Raises:
+            OmnifuseError: there is none, it is incomplete, or its files do not belong together.
+        """
+        folder = Path(folder)
+        if (folder / "checkpoints").is_dir() and not (folder / "config.json").exists():
+            raise OmnifuseError(
+                f"{folder}: this training has not finished; continue it with `omnifuse train RECIPE --out {folder} --resume`"
+            )
+        saved = read_json(folder / "config.json", "trained run")
+        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+            raise OmnifuseError(f"{folder}/config.json: not a run of this version of omnifuse (format {FORMAT})")
+        schema = Schema.parse(saved["columns"])
+        config = ModelConfig.parse(saved["model"], "model")
+        specs = {name: ValueSpec.parse(spec) for name, spec in saved["specs"].items()}
+        processors = load_processors(schema, folder)
+        model = _model(schema, specs, config)
+        load_weights(model, folder / "model.safetensors")
+        return cls(schema, processors, model.eval(), config).to(device)
+
+    def _iterate(self, rows: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(rows, Mapping) and not all(isinstance(value, list) for value in rows.values()):
+            rows = [rows]
+        if isinstance(rows, Sequence) and not isinstance(rows, str):
+            for number, row in enumerate(rows, start=1):
+                for name in row:
+                    if name not in self.schema:
+                        raise OmnifuseError(f'row {number}: the model has no column "{name}"; {nearest(name, self.schema.inputs)}')
+            return iter([dict(row) for row in rows])
+        table = read_table(rows)
+        known = [name for name in self.schema.inputs if name in table.column_names]
+        if not known:
+            raise OmnifuseError(
+                f"the table has none of the columns the model reads ({', '.join(self.schema.inputs)});"
+                f" it has {', '.join(table.column_names)}"
+            )
+        return iterate_rows(table, known)
+
+    def _decode(self, answers: Mapping[str, torch.Tensor], probabilities: bool) -> list[dict[str, Any]]:
+        columns: dict[str, list[Any]] = {}
+        for name, prediction in answers.items():
+            columns[name] = self.processors[name].decode(self.model.head(name).answer(prediction))
+            if prediction.ndim == 2:
+                columns[f"{name}_probability"] = prediction.max(dim=1).values.tolist()
+                if probabilities:
+                    labels = self.processors[name].decode(torch.arange(prediction.shape[1]))
+                    columns[f"{name}_probabilities"] = [dict(zip(labels, row, strict=True)) for row in prediction.tolist()]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def save_weights(model: MultimodalModel, path: Path) -> None:
+    """Write the weights as safetensors, atomically."""
+    with replacing(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+
+
+def load_weights(model: MultimodalModel, path: Path) -> None:
+    """Read weights into the model.
+
+    Raises:
+        OmnifuseError: no such file, damage, or weights of another model.
+    """
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise OmnifuseError(f"{path}: the weights are missing") from None
+    except (SafetensorError, OSError) as error:
+        raise OmnifuseError(f"{path}: the weights are damaged ({str(error).splitlines()[0]})") from None
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise OmnifuseError(f"{path}: these are the weights of another model ({str(error).splitlines()[1].strip()})") from None
+
+
+def _model(schema: Schema, specs: Mapping[str, ValueSpec], config: ModelConfig) -> MultimodalModel:
+    return MultimodalModel(config, {n: specs[n] for n in schema.inputs}, {n: specs[n] for n in schema.targets})

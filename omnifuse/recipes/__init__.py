@@ -1,0 +1,1 @@
+"""One folder a task: a recipe, and where its data come from."""

@@ -1,0 +1,1 @@
+"""Questions about pictures of one coloured shape."""

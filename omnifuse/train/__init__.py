@@ -1,0 +1,1 @@
+"""Step 3: the recipe, the loop, optimizers, checkpoints and tracking."""

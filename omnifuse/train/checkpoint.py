@@ -1,0 +1,117 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened. Safetensors and JSON, nothing pickled."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from omnifuse.core.atomic import read_json, replacing, write_json
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.model.multimodal import MultimodalModel
+from omnifuse.pipeline.pipeline import load_weights, save_weights
+
+
+@dataclass
+class Progress:
+    """Where a run stands. The order of samples and all noise are functions of the step, so there is no more to keep.
+
+    Attributes:
+        step: steps done.
+        seconds: time spent on them.
+        best_step, best_score: the best validation so far, and its score.
+        stale: validations since then.
+        scale: loss scale of fp16.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    best_score: float | None = None
+    stale: int = 0
+    scale: float = 65536.0
+
+
+class Checkpoints:
+    """`checkpoints/step-00000123/` with `model.safetensors`, `optimizer.safetensors` and `progress.json`.
+
+    A folder appears only when it is complete. The last and the best are kept, older ones removed after that.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """Args: run: the run directory."""
+        self.folder = run / "checkpoints"
+
+    def at(self, step: int) -> Path:
+        """Folder of the checkpoint at a step."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(self, model: MultimodalModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+        """Write a checkpoint, then remove those that are neither the last nor the best."""
+        with replacing(self.at(progress.step)) as folder:
+            folder.mkdir(parents=True)
+            save_weights(model, folder / "model.safetensors")
+            save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
+            write_json(folder / "progress.json", asdict(progress))
+        for old in self.all():
+            if old not in (self.at(progress.step), self.at(progress.best_step)):
+                shutil.rmtree(old, ignore_errors=True)
+
+    def all(self) -> list[Path]:
+        """Complete checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*"))
+
+    def restore(self, model: MultimodalModel, optimizer: torch.optim.Optimizer) -> Progress:
+        """Load the last checkpoint into model and optimizer; a run without any starts at step 0.
+
+        Raises:
+            OmnifuseError: the checkpoint is damaged or belongs to another model.
+        """
+        folders = self.all()
+        if not folders:
+            return Progress()
+        last = folders[-1]
+        load_weights(model, last / "model.safetensors")
+        try:
+            tensors = load_file(last / "optimizer.safetensors")
+        except (SafetensorError, OSError) as error:
+            raise OmnifuseError(f"{last}: the optimizer state is damaged ({str(error).splitlines()[0]})") from None
+        _load_optimizer(model, optimizer, tensors)
+        return Progress(**read_json(last / "progress.json", "checkpoint"))
+
+    def load_best(self, model: MultimodalModel, progress: Progress) -> None:
+        """Load the weights of the best validation."""
+        load_weights(model, self.at(progress.best_step) / "model.safetensors")
+
+
+def _names(model: nn.Module) -> dict[nn.Parameter, str]:
+    return {parameter: name for name, parameter in model.named_parameters()}
+
+
+def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """State of the optimizer as named tensors: `exp_avg:encoders.@image.…`."""
+    names = _names(model)
+    tensors = {}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if value is not None:
+                tensor = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+                tensors[f"{key}:{names[parameter]}"] = tensor.detach().cpu().contiguous()
+    return tensors
+
+
+def _load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+    for full, tensor in tensors.items():
+        key, _, name = full.partition(":")
+        if name not in parameters:
+            raise OmnifuseError(f"the optimizer state belongs to another model (it knows {name})")
+        parameter = parameters[name]
+        value = tensor if key == "step" and not parameter.is_cuda else tensor.to(parameter.device)
+        optimizer.state[parameter][key] = value

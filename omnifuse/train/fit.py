@@ -1,0 +1,244 @@
+"""From a recipe to a trained pipeline in a run directory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import omnifuse
+from omnifuse.core.atomic import read_json, remove_leftovers, write_json
+from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.schema import Schema
+from omnifuse.core.seeds import seed_of
+from omnifuse.data.dataset import Dataset
+from omnifuse.data.modalities.fitting import FILE as PROCESSORS
+from omnifuse.data.modalities.fitting import fit_processors, load_processors, save_processors
+from omnifuse.data.prepare import prepare
+from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.recipe import Recipe, apply_settings
+from omnifuse.train.tracking import Observer, Silent
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+RUN = "run.json"
+
+
+def fit(
+    data: Any,
+    *,
+    target: str | list[str] | None = None,
+    columns: Mapping[str, Any] | Schema | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> Pipeline:
+    """Train on a table; what is not said is inferred.
+
+        pipeline = of.fit("reviews.csv", target="recommended", out="runs/reviews", settings={"train.epochs": 5})
+
+    Args:
+        data: path of a table, list of dicts, dict of lists, pandas, PyArrow or Daft table.
+        target: the column or columns to learn; may be left out when `columns` says it.
+        columns: modality or options by column, as in a recipe; columns that are not named are inferred, unless no
+            `target` is given: then exactly these columns are used.
+        out: the run directory; a temporary one, gone with the process, when left out.
+        settings: dotted options of the recipe.
+        resume: go on with the run in `out`.
+        observer: told what happens.
+
+    Raises:
+        OmnifuseError: anything in the data or the options that cannot be used.
+    """
+    from omnifuse.data.infer import infer_columns
+
+    targets = [target] if isinstance(target, str) else list(target or [])
+    chosen = Schema.parse(columns).dump() if columns else {}
+    if targets or not chosen:
+        inferred = {name: found.column.dump() for name, found in infer_columns(data, targets).items()}
+        chosen = {**inferred, **chosen}
+    for name in targets:
+        if name not in chosen:
+            raise unknown("column", name, chosen, where="target")
+        chosen[name] = {**chosen[name], "role": "target"}
+    folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="omnifuse-"))
+    is_file = isinstance(data, str | Path)
+    value = {
+        "name": Path(data).stem if is_file else folder.name,
+        "columns": chosen,
+        "data": {"source": str(data) if is_file else "given rows"},
+    }
+    recipe = Recipe.make(apply_settings(value, [f"{key}={_yaml(inner)}" for key, inner in (settings or {}).items()]))
+    return train(recipe, folder, base=Path.cwd(), source=None if is_file else data, resume=resume, observer=observer)
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    base: Path,
+    source: Any = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+    reading: Callable[[int], None] | None = None,
+) -> Pipeline:
+    """Prepare the data where needed, train, and write the run directory.
+
+    Args:
+        recipe: what to do.
+        out: the run directory.
+        base: folder that the recipe's paths are relative to.
+        source: the data themselves, in place of `data.source`.
+        resume: go on with the run in `out`, which must come from the same recipe and data.
+        observer: told what happens.
+        reading: told how many rows have been read.
+
+    Raises:
+        OmnifuseError: `out` holds another run, or anything in the data or the recipe that cannot be used.
+    """
+    from accelerate import Accelerator
+
+    from omnifuse.train.loop import Trainer
+
+    out, observer = Path(out), observer or Silent()
+    config = recipe.train
+    accelerator = Accelerator(mixed_precision="no" if config.precision == "fp32" else config.precision, cpu=config.device == "cpu")
+    check_run(out, resume)
+    dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
+    identity = {"recipe": _identity(recipe), "data": dataset.path.name}
+    finished = _claim(out, identity, accelerator)
+    if finished:
+        observer.said(f"{out} is already trained")
+        return Pipeline.load(out, accelerator.device)
+    pipeline = _on_main_first(accelerator, lambda: _untrained(recipe, dataset, out))
+    validation = dataset.split("validation")
+    trainer = Trainer(
+        pipeline,
+        dataset.split("train"),
+        validation if len(validation) else None,
+        config,
+        out,
+        accelerator,
+        seed=recipe.seed,
+        cache_mb=recipe.data.cache_mb,
+        observer=observer,
+    )
+    progress = trainer.run()
+    if accelerator.is_main_process:
+        trained = {
+            "seconds": round(progress.seconds, 3),
+            "steps": progress.step,
+            "epochs": round(progress.step * config.batch_size / trainer.rows, 3),
+            "best_step": progress.best_step,
+            "best_score": progress.best_score,
+            "monitor": config.monitor,
+            "device": str(accelerator.device),
+            "ranks": accelerator.num_processes,
+        }
+        about = {"name": recipe.name, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
+        versions = {"omnifuse": omnifuse.__version__, "torch": str(torch.__version__)}
+        pipeline.save(out, {**about, "versions": versions})
+    accelerator.wait_for_everyone()
+    return pipeline
+
+
+def prepare_recipe(
+    recipe: Recipe, base: Path, out: Path | None = None, *, source: Any = None, progress: Callable[[int], None] | None = None
+) -> Dataset:
+    """The dataset of a recipe, prepared now or earlier.
+
+    Args:
+        recipe: its `columns`, `data` and `seed` count.
+        base: folder that paths are relative to.
+        out: a run directory; rows given as objects are kept there.
+        source: the data themselves, in place of `data.source`.
+        progress: told how many rows have been read.
+    """
+    config = recipe.data
+    if source is None:
+        named = config.source
+        source = {split: base / path for split, path in named.items()} if isinstance(named, dict) else base / named
+        store = base / (config.store or f"{recipe.name}.dataset")
+    else:
+        assert out is not None, "rows given as objects need a run directory"
+        store = out / "dataset"
+    root = base / config.root if config.root else None
+    return prepare(source, recipe.columns, config, store=store, root=root, seed=recipe.seed, progress=progress)
+
+
+def check_run(out: Path, resume: bool) -> None:
+    """Raise when `out` holds something that this run must not touch."""
+    if out.exists() and not out.is_dir():
+        raise OmnifuseError(f"{out}: is a file; --out names a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / RUN).exists():
+        raise OmnifuseError(f"{out}: holds files that are not a run; choose another --out")
+    if not resume:
+        raise OmnifuseError(f"{out}: already holds a run; go on with it by --resume, or choose another --out")
+
+
+def _claim(out: Path, identity: dict[str, Any], accelerator: Accelerator) -> bool:
+    """Make `out` the directory of this run; tells whether the run is already finished."""
+    if (out / RUN).exists():
+        _compare(read_json(out / RUN, "run"), identity, out)
+    finished = (out / "config.json").exists()
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        remove_leftovers(out)
+        remove_leftovers(out / "checkpoints")
+        write_json(out / RUN, identity)
+    accelerator.wait_for_everyone()
+    return finished
+
+
+def _compare(known: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    """Raise when the run in `out` was started from another recipe or other data."""
+    for path, old, new in _differences(known["recipe"], now["recipe"]):
+        raise OmnifuseError(f"{out}: holds a run with {path} = {old!r}, now it is {new!r}; undo the change or choose another --out")
+    if known["data"] != now["data"]:
+        raise OmnifuseError(f"{out}: the data have changed since this run began; choose another --out")
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [found for key in keys for found in _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
+    return [] if old == new else [(path, old, new)]
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """What must be equal for a run to go on: everything but what does not change the weights."""
+    value = recipe.dump()
+    for section, option in (("train", "log_steps"), ("train", "tracking"), ("data", "cache_mb"), ("data", "store")):
+        value[section].pop(option)
+    value.pop("evaluate")
+    return value
+
+
+def _untrained(recipe: Recipe, dataset: Dataset, out: Path) -> Pipeline:
+    """A pipeline with fitted processors (those of the run, when it is being resumed) and fresh weights."""
+    if (out / PROCESSORS).exists():
+        processors = load_processors(recipe.columns, out)
+    else:
+        processors = fit_processors(recipe.columns, dataset.split("train"), recipe.model.demands(recipe.columns))
+        save_processors(processors, out)
+    torch.manual_seed(seed_of(recipe.seed, "weights"))
+    return Pipeline.build(recipe.columns, processors, recipe.model)
+
+
+def _on_main_first(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
+    """Run something that writes on the main rank, then on the others, which find it done."""
+    with accelerator.main_process_first():
+        return work()
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()

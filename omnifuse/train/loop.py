@@ -1,0 +1,243 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.seeds import seed_of
+from omnifuse.core.values import Batch, Values
+from omnifuse.data.dataset import Dataset
+from omnifuse.data.loader import Loader
+from omnifuse.evaluate.metrics import is_better
+from omnifuse.model.multimodal import Loss
+from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.checkpoint import Checkpoints, Progress
+from omnifuse.train.config import OPTIMIZERS, TrainConfig
+from omnifuse.train.optimizers import rate_at
+from omnifuse.train.tracking import History, Observer, recording
+from omnifuse.train.validation import validate
+
+
+class Trainer:
+    """Trains the model of a pipeline.
+
+    For each step: take the batch that belongs to it, compute the loss, go backward, clip, step the optimizer. Which
+    rows a step sees, its learning rate and its noise are functions of (seed, step), so a run that is killed and
+    resumed ends with the same weights, bit for bit on the same hardware.
+
+    Args:
+        pipeline: what is trained.
+        train, validation: rows; without validation rows the last step counts as the best.
+        config: the `train` section of the recipe.
+        run: the run directory.
+        accelerator: device, precision and ranks.
+        seed: of order and noise.
+        cache_mb: memory for encoded items.
+        observer: told what happens.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        train: Dataset,
+        validation: Dataset | None,
+        config: TrainConfig,
+        run: Path,
+        accelerator: Accelerator,
+        *,
+        seed: int,
+        cache_mb: int,
+        observer: Observer,
+    ) -> None:
+        """Put the parts in place; nothing runs yet."""
+        self.pipeline, self.config, self.run_folder, self.seed = pipeline, config, run, seed
+        self.accelerator, self.observer = accelerator, observer
+        self.rank, self.world, self.device = accelerator.process_index, accelerator.num_processes, accelerator.device
+        pipeline.to(self.device)
+        self.model: nn.Module = pipeline.model
+        self.optimizer: torch.optim.Optimizer = OPTIMIZERS[config.optimizer.name].load()(config.optimizer, pipeline.model)
+        for group in self.optimizer.param_groups:
+            group["highest"] = group["lr"]
+        self.parameters = [p for p in pipeline.model.parameters() if p.requires_grad]
+        self.loader = Loader(train, pipeline.processors, pipeline.schema.inputs, pipeline.schema.targets, cache_mb=cache_mb)
+        self.validation = validation
+        self.rows = len(train)
+        self.total = max(1, math.ceil(config.epochs * self.rows / config.batch_size))
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        if config.batch_size % (self.world * config.accumulate):
+            raise OmnifuseError(
+                f"train.batch_size: {config.batch_size} rows cannot be divided over {self.world} ranks × {config.accumulate} parts"
+            )
+
+    def run(self) -> Progress:
+        """Train to the end, from the last checkpoint if there is one; the pipeline then holds the best weights."""
+        checkpoints = Checkpoints(self.run_folder)
+        progress = checkpoints.restore(self.pipeline.model, self.optimizer)
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=progress.scale, enabled=self.config.precision == "fp16")
+        self.model = self.accelerator.prepare_model(self.pipeline.model)
+        main = self.accelerator.is_main_process
+        self.observer.started(self.total, progress.step, self.config.batch_size)
+        with recording(self.run_folder if main else None, list(self.config.tracking), progress.step) as history:
+            while progress.step < self.total and not self._is_stale(progress):
+                progress = self._until_checkpoint(progress, history)
+                if main:
+                    checkpoints.save(self.pipeline.model, self.optimizer, progress)
+                self.accelerator.wait_for_everyone()
+        if progress.best_step != progress.step:
+            checkpoints.load_best(self.pipeline.model, progress)
+        return progress
+
+    def _until_checkpoint(self, progress: Progress, history: History | None) -> Progress:
+        """Train up to the next checkpoint, and validate where one is due."""
+        start, began = progress.step, time.perf_counter()
+        stop = min(self._next(start, self.config.checkpoint_steps), self._next(start, self.config.validate_steps))
+        step, losses, since, done = start, [], began, start
+        for step, batch in enumerate(self._batches(start, stop), start=start + 1):
+            losses.append(self.step(step - 1, batch))
+            logging = step % self.config.log_steps == 0 or step == stop
+            loss = self._mean(losses, step) if logging else None
+            if loss is not None:
+                now = time.perf_counter()
+                speed = (step - done) * self.config.batch_size / (now - since)
+                if history:
+                    history.add(
+                        self._entry(
+                            "train", step, loss=loss, lr=self._rate(step - 1), samples_per_s=speed, seconds=progress.seconds + now - began
+                        )
+                    )
+                losses, since, done = [], now, step
+            self.observer.stepped(step, loss)
+        progress.step = step
+        if step == self._next(start, self.config.validate_steps):
+            self._validate(progress, history)
+        progress.seconds += time.perf_counter() - began
+        progress.scale = self.scaler.get_scale() if self.scaler.is_enabled() else progress.scale
+        return progress
+
+    def step(self, step: int, batch: Batch) -> Tensor:
+        """One update of the weights; returns the loss, still on the device."""
+        torch.manual_seed(seed_of(self.seed, "step", step, self.rank))
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["highest"] * rate_at(step, self.total, self.config)
+        counts = self._counts(batch)
+        total = torch.zeros((), device=self.device)
+        for part in _parts(batch, self.config.accumulate):
+            with self.accelerator.autocast():
+                losses = self.model(part)
+            loss = self.balance(losses, counts)
+            self.scaler.scale(loss * self.world).backward()
+            total += loss.detach()
+        if self.config.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total
+
+    def balance(self, losses: Mapping[str, Loss], counts: Mapping[str, Tensor]) -> Tensor:
+        """Σ_t weight_t · (sum of the losses of rows that have target t) / (how many have it, over all ranks)."""
+        total = torch.zeros((), device=self.device)
+        for name, loss in losses.items():
+            weight = self.config.target_weights.get(name, 1.0)
+            total = total + weight * torch.where(loss.present, loss.per_row, 0).sum() / counts[name]
+        return total
+
+    def _counts(self, batch: Batch) -> dict[str, Tensor]:
+        """How many rows of the global batch have each target, at least 1."""
+        targets = self.pipeline.schema.targets
+        counts = torch.stack([batch[name].present.sum() for name in targets]).to(self.device)
+        if self.world > 1:
+            dist.all_reduce(counts)
+        return dict(zip(targets, counts.clamp(min=1).unbind(), strict=True))
+
+    def _batches(self, start: int, stop: int) -> Iterator[dict[str, Values]]:
+        stream = self.loader.stream(start, stop, self.config.batch_size, self.seed, self.rank, self.world)
+        for batch in stream:
+            yield {name: values.to(self.device) for name, values in batch.items()}
+
+    def _validate(self, progress: Progress, history: History | None) -> None:
+        """Score the validation split on the main rank, and remember the best step."""
+        score = math.nan
+        if self.validation is None:
+            progress.best_step = progress.step
+            return
+        if self.accelerator.is_main_process:
+            result = validate(self.pipeline, self.validation, self.config)
+            score = result.score
+            better = progress.best_score is None or is_better(result.metric, score, progress.best_score)
+            entry = self._entry("validation", progress.step, loss=result.loss, metrics=result.metrics, best=better)
+            if history:
+                history.add(entry)
+            self.observer.validated(entry)
+        score, better = self._agree(score, progress)
+        if not math.isfinite(score):
+            raise OmnifuseError(
+                f"train: the validation {self.config.monitor} is {score} after step {progress.step}; lower train.optimizer.lr"
+            )
+        progress.stale = 0 if better else progress.stale + 1
+        if better:
+            progress.best_step, progress.best_score = progress.step, score
+
+    def _agree(self, score: float, progress: Progress) -> tuple[float, bool]:
+        """The score of the main rank on every rank, and whether it is the best so far."""
+        if self.world > 1:
+            told = torch.tensor([score], dtype=torch.float64 if self.device.type == "cpu" else torch.float32, device=self.device)
+            dist.broadcast(told, src=0)
+            score = float(told)
+        metric = self.config.monitor.rpartition(".")[2]
+        return score, progress.best_score is None or is_better(metric, score, progress.best_score)
+
+    def _is_stale(self, progress: Progress) -> bool:
+        return self.config.patience is not None and progress.stale >= self.config.patience
+
+    def _next(self, step: int, every: int | None) -> int:
+        """The first multiple of `every` (by default an epoch) after `step`, at most the last step."""
+        if every is not None:
+            return min(self.total, (step // every + 1) * every)
+        epoch = self.rows / self.config.batch_size
+        number = math.floor(step / epoch + 1e-9) + 1
+        while math.ceil(number * epoch - 1e-9) <= step:
+            number += 1
+        return min(self.total, math.ceil(number * epoch - 1e-9))
+
+    def _rate(self, step: int) -> float:
+        return self.optimizer.param_groups[0]["highest"] * rate_at(step, self.total, self.config)
+
+    def _mean(self, losses: list[Tensor], step: int) -> float:
+        """Mean loss of the last steps, over all ranks; the one place where the device is waited for."""
+        mean = torch.stack(losses).mean()
+        if self.world > 1:
+            dist.all_reduce(mean)
+        loss = float(mean)
+        if not math.isfinite(loss):
+            rate = self.optimizer.param_groups[0]["highest"]
+            raise OmnifuseError(
+                f"train: the loss became {loss} before step {step}; lower train.optimizer.lr (now {rate}) or set train.clip;"
+                " the last checkpoint is kept"
+            )
+        return loss
+
+    def _entry(self, kind: str, step: int, **values: Any) -> dict[str, Any]:
+        return {"kind": kind, "step": step, "epoch": round(step * self.config.batch_size / self.rows, 4), **values}
+
+
+def _parts(batch: Batch, count: int) -> Iterator[Batch]:
+    """The batch cut into `count` equal parts."""
+    if count == 1:
+        yield batch
+        return
+    rows = len(next(iter(batch.values())))
+    size = rows // count
+    for start in range(0, rows, size):
+        yield {name: values.select(slice(start, start + size)) for name, values in batch.items()}

@@ -1,0 +1,118 @@
+"""The recipe: everything that makes a run, in one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import ConfigDict, PlainSerializer, PlainValidator
+
+from omnifuse.core.config import Config
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.schema import Schema
+from omnifuse.data.config import DataConfig
+from omnifuse.data.modalities.config import check_columns
+from omnifuse.evaluate.config import EvaluateConfig
+from omnifuse.evaluate.metrics import check_monitor
+from omnifuse.model.config import ModelConfig
+from omnifuse.train.config import TrainConfig
+
+Columns = Annotated[Schema, PlainValidator(Schema.parse), PlainSerializer(lambda schema: schema.dump())]
+
+
+class Recipe(Config):
+    """What to learn, from which data, with which model, how.
+
+    Attributes:
+        name: shown in reports.
+        seed: of splits, weights, order and noise.
+        columns: modality, role and options of every column.
+        data, model, train, evaluate: one section for each step.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), arbitrary_types_allowed=True)
+
+    name: str = "run"
+    seed: int = 0
+    columns: Columns
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @classmethod
+    def load(cls, path: str | Path, settings: Sequence[str] = ()) -> Recipe:
+        """Read a recipe and change it by settings such as `train.epochs=3`.
+
+        Raises:
+            OmnifuseError: no such file, no YAML, an unknown or wrong option (with its path and the nearest name).
+        """
+        path = Path(path)
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise OmnifuseError(f"{path}: no such recipe; make one with `omnifuse init DATA`") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise OmnifuseError(f"{path}: cannot be read ({error})") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" line {mark.line + 1}" if mark else ""
+            raise OmnifuseError(f"{path}:{where} not valid YAML ({getattr(error, 'problem', error)})") from None
+        if not isinstance(value, dict):
+            raise OmnifuseError(f"{path}: a recipe is a mapping with `columns` and `data`")
+        value.setdefault("name", path.stem if path.stem != "recipe" else path.resolve().parent.name)
+        return cls.make(apply_settings(value, settings))
+
+    @classmethod
+    def make(cls, value: Mapping[str, Any]) -> Recipe:
+        """Validate a recipe given as a mapping, and check that its sections fit each other."""
+        recipe = cls.parse(dict(value))
+        recipe.columns.check_trainable()
+        check_columns(recipe.columns)
+        recipe.model.check(recipe.columns)
+        check_monitor(recipe.train.monitor, {name: recipe.columns[name].modality for name in recipe.columns.targets})
+        for name in recipe.train.target_weights:
+            if name not in recipe.columns.targets:
+                raise OmnifuseError(f'train.target_weights: "{name}" is not a target; targets: {", ".join(recipe.columns.targets)}')
+        return recipe
+
+    def dump(self) -> dict[str, Any]:
+        """The recipe as plain values, with every default filled in."""
+        return self.model_dump(mode="json")
+
+
+def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Change a recipe by `path=value` words; values are read as YAML.
+
+    >>> apply_settings({"train": {"epochs": 10}}, ["train.epochs=3", "model.fusion=concat"])
+    {'train': {'epochs': 3}, 'model': {'fusion': 'concat'}}
+    """
+    result = _copy(value)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path.strip():
+            raise OmnifuseError(f"--set {setting}: write it as path=value, such as train.epochs=3")
+        try:
+            chosen = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise OmnifuseError(f"--set {setting}: the value is not valid YAML; put it in quotes") from None
+        *parents, last = path.strip().split(".")
+        place: dict[str, Any] = result
+        for key in parents:
+            inner: Any = place.get(key)
+            if isinstance(inner, str):  # a part named in short, such as `fusion: concat`
+                inner = {"modality" if parents[0] == "columns" else "name": inner}
+            if inner is None:
+                inner = {}
+            if not isinstance(inner, dict):
+                raise OmnifuseError(f"--set {setting}: {key} holds {inner!r}, not a section")
+            place[key] = inner
+            place = inner
+        place[last] = chosen
+    return result
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value

@@ -1,0 +1,42 @@
+"""Scoring the validation split while training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from omnifuse.data.dataset import Dataset
+from omnifuse.evaluate.collect import collect
+from omnifuse.evaluate.evaluation import target_metrics
+from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.config import TrainConfig
+
+BATCH = 512
+
+
+class Validation(NamedTuple):
+    """Result of one validation: the loss, all metrics, and the score that chooses the best step."""
+
+    loss: float
+    metrics: dict[str, dict[str, float]]
+    metric: str
+    score: float
+
+
+def validate(pipeline: Pipeline, rows: Dataset, config: TrainConfig) -> Validation:
+    """Ask the model about the validation rows.
+
+    The loss is the training loss: mean over the rows that have a target, summed over targets with their weights.
+    """
+    answers = collect(pipeline, rows, batch_size=BATCH)
+    loss, metrics = 0.0, {}
+    for target, given in answers.items():
+        if given.losses.size:
+            loss += config.target_weights.get(target, 1.0) * float(np.mean(given.losses, dtype=np.float64))
+        if given.truth:
+            metrics[target] = target_metrics(pipeline, target, given)
+    if config.monitor == "loss":
+        return Validation(loss, metrics, "loss", loss)
+    target, _, metric = config.monitor.rpartition(".")
+    return Validation(loss, metrics, metric, metrics.get(target, {}).get(metric, float("nan")))
