@@ -17,7 +17,7 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.prepare import prepare
 from omnifuse.evaluate.collect import Answers, collect
 from omnifuse.evaluate.config import EvaluateConfig
-from omnifuse.evaluate.metrics import MAIN, category_metrics, number_metrics, row_scores
+from omnifuse.evaluate.metrics import MAIN, ZERO, category_metrics, number_metrics, row_scores
 from omnifuse.evaluate.shuffle import floor_of, shuffle_test
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -135,7 +135,7 @@ def _classes(answers: Answers) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     names, counts = np.unique(np.array(answers.truth, dtype=str), return_counts=True)
     labels = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
     predicted = [str(value) for value in answers.predicted]
-    precision, recall, f1, support = precision_recall_fscore_support(answers.truth, predicted, labels=labels, zero_division=0)  # pyright: ignore[reportArgumentType]
+    precision, recall, f1, support = precision_recall_fscore_support(answers.truth, predicted, labels=labels, zero_division=ZERO)
     table = [
         {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
         for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)  # pyright: ignore[reportArgumentType]

