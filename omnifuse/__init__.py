@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from omnifuse.core.schema import Column as Column
     from omnifuse.core.schema import Schema as Schema
     from omnifuse.data.dataset import Dataset as Dataset
-    from omnifuse.evaluate.evaluation import evaluate as evaluate  # pyright: ignore[reportAssignmentType]
+    from omnifuse.evaluation.evaluation import evaluate as evaluate
     from omnifuse.pipeline.pipeline import Pipeline as Pipeline
     from omnifuse.train.fit import fit as fit
     from omnifuse.train.recipe import Recipe as Recipe
@@ -35,7 +35,7 @@ _HOMES = {
     "Dataset": "omnifuse.data.dataset",
     "Pipeline": "omnifuse.pipeline.pipeline",
     "Recipe": "omnifuse.train.recipe",
-    "evaluate": "omnifuse.evaluate.evaluation",
+    "evaluate": "omnifuse.evaluation.evaluation",
     "fit": "omnifuse.train.fit",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -10,7 +10,7 @@ import typer
 from omnifuse.cli.options import RunFolder
 
 if TYPE_CHECKING:
-    from omnifuse.evaluate.evaluation import Evaluation
+    from omnifuse.evaluation.evaluation import Evaluation
 
 
 def evaluate(
@@ -32,10 +32,10 @@ def evaluate_run(run: Path, data: Path | None = None, split: str = "test") -> tu
 
     from omnifuse.core.atomic import read_json
     from omnifuse.data.dataset import Dataset
-    from omnifuse.evaluate.config import EvaluateConfig
-    from omnifuse.evaluate.evaluation import as_dataset
-    from omnifuse.evaluate.evaluation import evaluate as judge
-    from omnifuse.evaluate.report.report import write_report
+    from omnifuse.evaluation.config import EvaluateConfig
+    from omnifuse.evaluation.evaluation import as_dataset
+    from omnifuse.evaluation.evaluation import evaluate as judge
+    from omnifuse.evaluation.report.report import write_report
     from omnifuse.pipeline.pipeline import Pipeline
 
     pipeline = Pipeline.load(run)

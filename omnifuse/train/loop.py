@@ -18,7 +18,7 @@ from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Batch, Values
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
-from omnifuse.evaluate.metrics import is_better
+from omnifuse.evaluation.metrics import is_better
 from omnifuse.model.multimodal import Loss
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.checkpoint import Checkpoints, Progress

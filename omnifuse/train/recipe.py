@@ -14,8 +14,8 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig
 from omnifuse.data.modalities.config import check_columns
-from omnifuse.evaluate.config import EvaluateConfig
-from omnifuse.evaluate.metrics import check_monitor
+from omnifuse.evaluation.config import EvaluateConfig
+from omnifuse.evaluation.metrics import check_monitor
 from omnifuse.model.config import ModelConfig
 from omnifuse.train.config import TrainConfig
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from omnifuse.data.dataset import Dataset
-from omnifuse.evaluate.collect import collect
-from omnifuse.evaluate.evaluation import target_metrics
+from omnifuse.evaluation.collect import collect
+from omnifuse.evaluation.evaluation import target_metrics
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.config import TrainConfig
 

@@ -29,11 +29,11 @@ INK, QUIET, FAINT, ACCENT, SECOND, PAPER = "#010203", "#020304", "#030405", "#04
 _COLOURS = {INK: "ink", QUIET: "quiet", FAINT: "line", ACCENT: "accent", SECOND: "second", PAPER: "paper"}
 _COLOUR = re.compile("|".join(_COLOURS))
 _FONT = re.compile(r"font: ([\d.]+px)[^;]*")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "omnifuse",  # ids of markers and clips are then the same every time
     "text.parse_math": False,  # a label such as "$5 or $6" is not a formula
-    "font.size": 9,
+    "font.size": 9.5,
     "text.color": INK,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": QUIET,
@@ -70,7 +70,7 @@ def _styled(draw: Callable[P, str]) -> Callable[P, str]:
 @_styled
 def loss_curves(train: Sequence[Mapping[str, Any]], validation: Sequence[Mapping[str, Any]], *, key: str) -> str:
     """Loss over epochs: of the training batches (averaged over short stretches) and of the validation split."""
-    figure, axes = _axes(5.2, 3.0)
+    figure, axes = _axes(4.8, 3.0)
     values = []
     for lines, label, colour in [(train, "training", ACCENT), (validation, "validation", SECOND)]:
         epochs, losses = _series(lines, lambda line: line["loss"])
@@ -93,7 +93,7 @@ def loss_curves(train: Sequence[Mapping[str, Any]], validation: Sequence[Mapping
 @_styled
 def metric_curve(validation: Sequence[Mapping[str, Any]], target: str, metric: str, name: str, *, key: str) -> str:
     """A metric of the validation split over epochs; the epoch that was kept is marked."""
-    figure, axes = _axes(5.2, 3.0)
+    figure, axes = _axes(4.8, 3.0)
     epochs, values = _series(validation, lambda line: line["metrics"][target][metric])
     axes.plot(epochs, values, color=ACCENT, marker="o" if len(epochs) < 60 else None, markersize=3.5, linewidth=1.6, label="validation")
     axes.set(xlabel="epoch", ylabel=name)
@@ -111,7 +111,7 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
     shuffled = np.array([column["shuffled"] for column in columns.values()])
     ends = test["intact"] + sign * np.array([column["interval"] for column in columns.values()])
     spread = np.abs(np.sort(ends, axis=1) - shuffled[:, None]).T
-    figure, axes = _axes(5.2, 1.25 + 0.5 * len(columns), grid="x")
+    figure, axes = _axes(4.8, 1.25 + 0.5 * len(columns), grid="x")
     axes.barh(places - 0.19, test["intact"], 0.34, color=ACCENT, label="as it is")
     axes.barh(places + 0.19, shuffled, 0.34, color=SECOND, label="column shuffled")
     if np.isfinite(spread).all():
@@ -159,7 +159,7 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], row
 def class_bars(classes: Sequence[Mapping[str, Any]], *, key: str) -> str:
     """F1 of every label, weakest first; the weakest ones where there are many."""
     weakest = sorted(classes, key=lambda entry: (entry["f1"], entry["label"]))[:MOST_BARS]
-    figure, axes = _axes(5.2, 0.9 + 0.24 * len(weakest), grid="x")
+    figure, axes = _axes(4.8, 0.9 + 0.24 * len(weakest), grid="x")
     values = [entry["f1"] for entry in weakest]
     bars = axes.barh(range(len(weakest)), values, 0.62, color=ACCENT)
     axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=3, fontsize=7.5, color=QUIET)
@@ -172,7 +172,7 @@ def class_bars(classes: Sequence[Mapping[str, Any]], *, key: str) -> str:
 @_styled
 def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: str) -> str:
     """Answers over true values; many rows as hexagons, darker where more rows fall."""
-    figure, axes = _axes(4.6, 4.1, grid="both")
+    figure, axes = _axes(4.5, 4.1, grid="both")
     low, high = central(np.concatenate([truth, predicted]))
     if len(truth) > 500:
         cells = ListedColormap([to_rgba(ACCENT, share) for share in np.linspace(0.12, 1, 12)])
@@ -188,7 +188,7 @@ def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: s
 @_styled
 def error_histogram(errors: np.ndarray, name: str, *, key: str) -> str:
     """How the errors (answer − truth) are spread."""
-    figure, axes = _axes(4.6, 4.1)
+    figure, axes = _axes(4.5, 4.1)
     low, high = central(np.append(errors, 0.0))
     axes.hist(errors, bins=min(41, max(7, int(len(errors) ** 0.5))), range=(low, high), color=to_rgba(ACCENT, 0.75), rwidth=0.92)
     axes.axvline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
@@ -261,7 +261,9 @@ def _svg(figure: Figure, key: str, title: str) -> str:
     width = float(root.attrib.pop("width").removesuffix("pt"))
     root.attrib.pop("height")
     root.attrib.pop("version", None)
-    root.attrib.update({"role": "img", "aria-label": title, "style": f"--width: {width * 1.15:.0f}px"})
+    root.attrib.update({"role": "img", "aria-label": title, "style": f"--width: {width * 1.2:.0f}px"})
+    if width > 450:
+        root.set("class", "wide")  # a phone scrolls it rather than shrinking it
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -15,10 +15,10 @@ from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig, SplitConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.prepare import prepare
-from omnifuse.evaluate.collect import Answers, collect
-from omnifuse.evaluate.config import EvaluateConfig
-from omnifuse.evaluate.metrics import MAIN, ZERO, category_metrics, number_metrics, row_scores
-from omnifuse.evaluate.shuffle import floor_of, shuffle_test
+from omnifuse.evaluation.collect import Answers, collect
+from omnifuse.evaluation.config import EvaluateConfig
+from omnifuse.evaluation.metrics import MAIN, ZERO, category_metrics, number_metrics, row_scores
+from omnifuse.evaluation.shuffle import floor_of, shuffle_test
 from omnifuse.pipeline.pipeline import Pipeline
 
 MOST_CLASSES = 60

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from omnifuse.evaluate.collect import Answers
-from omnifuse.evaluate.metrics import MAIN, row_scores
+from omnifuse.evaluation.collect import Answers
+from omnifuse.evaluation.metrics import MAIN, row_scores
 
 VISIBLE = 0.005
 

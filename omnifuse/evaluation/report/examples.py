@@ -16,7 +16,7 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.decode import decode_image, encode_image, image_size
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.fitting import processor_class
-from omnifuse.evaluate.collect import Answers
+from omnifuse.evaluation.collect import Answers
 from omnifuse.pipeline.pipeline import Pipeline
 
 LONGEST_SIDE, LONGEST_TEXT, LONGEST_LABEL = 160, 300, 80

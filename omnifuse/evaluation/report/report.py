@@ -16,13 +16,14 @@ from jinja2 import Environment, StrictUndefined
 
 import omnifuse
 from omnifuse.core.atomic import read_json, write_text
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.processor import Processor
-from omnifuse.evaluate.evaluation import Evaluation
-from omnifuse.evaluate.metrics import LOWER_IS_BETTER, MAIN
-from omnifuse.evaluate.report import plots
-from omnifuse.evaluate.report.examples import figure, shorten, show_examples
+from omnifuse.evaluation.evaluation import Evaluation
+from omnifuse.evaluation.metrics import LOWER_IS_BETTER, MAIN
+from omnifuse.evaluation.report import plots
+from omnifuse.evaluation.report.examples import figure, shorten, show_examples
 from omnifuse.pipeline.pipeline import Pipeline
 
 NAMES = {
@@ -52,11 +53,13 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
 
     Returns:
         The path of the page.
+
+    Raises:
+        OmnifuseError: the data are not the rows that were judged, or the page cannot be written.
     """
     run = Path(run)
-    assert len(data) == evaluation.rows, (
-        f"the evaluation is of {evaluation.rows} rows, the data hold {len(data)}: pass the split that was judged"
-    )
+    if len(data) != evaluation.rows:
+        raise OmnifuseError(f"the evaluation is of {evaluation.rows} rows and the data hold {len(data)}; give the split that was judged")
     config = _read(run / "config.json")
     history = _read_history(run / "history.jsonl")
     splits = {evaluation.split: evaluation.metrics} | {k: v for k, v in _read(run / "metrics.json").items() if k != evaluation.split}
@@ -81,7 +84,7 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
 
 def render(page: Mapping[str, Any]) -> str:
     """Fill in the template; everything but our own plots is escaped."""
-    template = resources.files("omnifuse.evaluate.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = resources.files("omnifuse.evaluation.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": figure, "shorten": shorten, "sha256": _sha256}
     return environment.from_string(template).render(page)
@@ -126,7 +129,7 @@ def _answer(evaluation: Evaluation, target: str, metric: str, floor: Mapping[str
         "floor": figure(constant),
         "verdict": "better" if better else "worse" if worse else "level",
         "scale": {
-            "ends": ("0", "1") if metric == "accuracy" else ("0", ""),
+            "end": "1" if metric == "accuracy" else "",
             **{k: round(100 * v / longest, 2) for k, v in {"value": value, "low": low, "high": high, "floor": constant}.items()},
         },
     }
@@ -195,10 +198,10 @@ def _model(pipeline: Pipeline, data: Dataset) -> dict[str, Any]:
     for name in schema.used:
         column, parts, weights = schema[name], [], 0
         if column.is_input:
-            parts.append(_part(config.encoder_of(name, column.modality)) + ("encoder",))
+            parts.append((*_part(config.encoder_of(name, column.modality)), "encoder"))
             weights += _count(model.encoders[name])
         if column.is_target:
-            parts.append(_part(config.head_of(name, column.modality)) + ("head",))
+            parts.append((*_part(config.head_of(name, column.modality)), "head"))
             weights += _count(model.heads[name])
         share = absent.get(name, 0) / total if total else 0.0
         reads = _reads(pipeline.processors[name])
