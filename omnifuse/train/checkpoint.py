@@ -89,7 +89,7 @@ class Checkpoints:
         load_weights(model, self.at(progress.best_step) / "model.safetensors")
 
 
-def _names(model: nn.Module) -> dict[nn.Parameter, str]:
+def _names(model: nn.Module) -> dict[torch.Tensor, str]:
     return {parameter: name for name, parameter in model.named_parameters()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,13 @@ class Trainer:
             group["lr"] = group["highest"] * rate_at(step, self.total, self.config)
         counts = self._counts(batch)
         total = torch.zeros((), device=self.device)
-        for part in _parts(batch, self.config.accumulate):
-            with self.accelerator.autocast():
-                losses = self.model(part)
-            loss = self.balance(losses, counts)
-            self.scaler.scale(loss * self.world).backward()
+        parts = list(_parts(batch, self.config.accumulate))
+        for number, part in enumerate(parts, start=1):
+            with nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
+                with self.accelerator.autocast():
+                    losses = self.model(part)
+                loss = self.balance(losses, counts)
+                self.scaler.scale(loss * self.world).backward()
             total += loss.detach()
         if self.config.clip is not None:
             self.scaler.unscale_(self.optimizer)

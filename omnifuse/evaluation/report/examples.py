@@ -119,7 +119,8 @@ def figure(value: float) -> str:
 
 
 def shorten(text: str, longest: int) -> str:
-    """The beginning of a text, cut between words where that loses little."""
+    """The beginning of a text on one line, cut between words where that loses little."""
+    text = " ".join(text.split())
     if len(text) <= longest:
         return text
     head = text[:longest]

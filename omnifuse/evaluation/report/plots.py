@@ -104,7 +104,7 @@ def metric_curve(validation: Sequence[Mapping[str, Any]], target: str, metric: s
 
 @_styled
 def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) -> str:
-    """The main metric as it is, and with each column shuffled, with the 95 % interval of the change."""
+    """The main metric as it is, and with each column shuffled, with the 95 % interval of the change; the constant answer beside them."""
     columns = test["columns"]
     places = np.arange(len(columns))
     sign = -1 if test["metric"] == "accuracy" else 1
@@ -116,7 +116,8 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
     axes.barh(places + 0.19, shuffled, 0.34, color=SECOND, label="column shuffled")
     if np.isfinite(spread).all():
         axes.errorbar(shuffled, places + 0.19, xerr=spread, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
-    axes.axvline(floor, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="constant answer")
+    if floor < 3 * max(test["intact"], shuffled.max()):  # farther out it would squeeze the bars
+        axes.axvline(floor, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="constant answer")
     axes.set_yticks(places, [label(column) for column in columns])
     axes.set_ylim(len(columns) - 0.5, -0.5)
     axes.set_xlim(0, 1.02 if test["metric"] == "accuracy" else None)

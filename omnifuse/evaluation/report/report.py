@@ -138,9 +138,6 @@ def _answer(evaluation: Evaluation, target: str, metric: str, floor: Mapping[str
 def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: float, metric: str, key: str) -> Iterator[dict[str, Any]]:
     """Plots of one target: title, note and drawing."""
     name, answers = NAMES[metric][0], evaluation.answers[target]
-    if test:
-        note = f"{test['rows']:,} rows; the whisker is the 95 % interval of the change"
-        yield _plot("Does it use every column?", note, plots.shuffle_bars(test, floor, name, key=f"{key}-shuffle"))
     if metric == "mae":
         truth, predicted = np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64)
         low, high = plots.central(np.concatenate([truth, predicted]))
@@ -150,6 +147,9 @@ def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: 
         yield _plot(
             "Errors", "to the right of 0 the answer is too high", plots.error_histogram(predicted - truth, target, key=f"{key}-errors")
         )
+    if test:
+        note = f"{test['rows']:,} rows; the whisker is the 95 % interval of the change"
+        yield _plot("Does it use every column?", note, plots.shuffle_bars(test, floor, name, key=f"{key}-shuffle"))
     classes = evaluation.details["classes"].get(target)
     if classes:
         confusion = evaluation.details["confusion"][target]

@@ -1,0 +1,126 @@
+"""What the conformance tests feed to registered parts: example values by modality, and every variant of the options."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from omnifuse.core.registry import PartConfig, Registry
+from omnifuse.core.schema import Column
+from omnifuse.core.spec import InputSpec
+from omnifuse.core.values import Fused, Tokens, Values
+from omnifuse.data.modalities import MODALITIES
+from omnifuse.data.modalities.config import column_config
+from omnifuse.data.modalities.processor import Processor
+
+DIM = 16
+ROWS = 8
+
+
+def _picture(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+# Raw values of every modality, all different. A new modality adds a line here and needs no other test.
+RAWS: dict[str, list[Any]] = {
+    "text": ["a", "one red circle", "这是什么颜色？", "a much longer text, so that others are padded", "naïve 🙂", "two"],
+    "image": [_picture(seed) for seed in range(6)],
+    "category": ["red", "green", "blue", "black", "white", "颜色"],
+    "number": [-3.5, 0.0, 1.25, 7.0, 1e3, 42.0],
+}
+
+
+def raws_of(modality: str) -> list[Any]:
+    """Canonical example values."""
+    assert modality in RAWS, f"add example values of the modality {modality} to RAWS in {__file__}"
+    cls = MODALITIES[modality].load()
+    return [cls.canonical(raw) for raw in RAWS[modality]]
+
+
+def fitted(modality: str, demands: InputSpec | None = None) -> Processor[Any]:
+    """A processor that has learned from the examples; small where it may choose."""
+    small = {"vocabulary": 300} if modality == "text" else {}
+    processor = MODALITIES.build(column_config(Column("x", modality, **small), demands))
+    processor.fit(raws_of(modality))
+    processor.optional_ = True
+    return processor
+
+
+def batch_of(processor: Processor[Any], modality: str) -> Values:
+    """The examples, with absent rows in the second and the last place."""
+    raws = raws_of(modality)
+    return processor.encode([raws[0], None, *raws[1:], None])
+
+
+def variants(registry: Registry) -> Iterator[PartConfig]:
+    """Every registered part with its default options, and with each other choice of its options that are words or switches."""
+    for entry in registry.values():
+        default = entry.config()
+        yield default
+        for name, field in entry.config.model_fields.items():
+            if field.annotation is bool:
+                choices: tuple[Any, ...] = (True, False)
+            elif get_origin(field.annotation) is Literal:
+                choices = get_args(field.annotation)
+            else:
+                continue
+            for choice in choices:
+                if choice != getattr(default, name):
+                    yield entry.config.parse({name: choice})
+
+
+def label(config: PartConfig) -> str:
+    """The name of a variant in test reports."""
+    changed = [f"{n}={v}" for n, v in config.model_dump().items() if n != "name" and n in config.model_fields_set]
+    return "-".join([config.name, *changed])
+
+
+def token_columns(seed: int = 0) -> dict[str, Tokens]:
+    """Tokens of three columns, of 1, 3 and 5 positions, in every pattern of presence (2³ = 8 rows)."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = {}
+    patterns = torch.tensor(list(product([True, False], repeat=3)))
+    for m, (name, length) in enumerate({"one": 1, "few": 3, "many": 5}.items()):
+        mask = torch.zeros(ROWS, length, dtype=torch.bool)
+        for row in range(ROWS):
+            mask[row, : 1 + row % length] = patterns[row, m]
+        values = torch.randn(ROWS, length, DIM, generator=generator) * mask.unsqueeze(-1)
+        columns[name] = Tokens(values, mask)
+    return columns
+
+
+def fused_rows(seed: int = 0) -> Fused:
+    """Something fused: 8 rows of up to 4 tokens."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.arange(4) <= torch.arange(ROWS).unsqueeze(1) % 4
+    tokens = torch.randn(ROWS, 4, DIM, generator=generator) * mask.unsqueeze(-1)
+    return Fused(tokens, mask, torch.randn(ROWS, DIM, generator=generator))
+
+
+def some_loss(*outputs: Tensor) -> Tensor:
+    """A number that depends on every entry of the outputs, each in its own way."""
+    total = torch.zeros(())
+    for output in outputs:
+        weights = torch.linspace(-1, 1, output.numel()).cos().reshape(output.shape)
+        total = total + (output.float() * weights).sum() + (output.float() ** 2).mean()
+    return total
+
+
+def assert_every_parameter_learns(module: nn.Module) -> None:
+    """Every parameter has a finite gradient, and none is zero throughout."""
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, f"{name} has no gradient"
+        assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
+        assert parameter.grad.abs().sum() > 0, f"the gradient of {name} is zero"
+
+

@@ -1,0 +1,280 @@
+"""The pages are true: their code runs, their tables agree with the code, their links lead somewhere."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from pydantic import BaseModel
+
+import omnifuse
+from omnifuse.core.registry import PartConfig, Registry
+from omnifuse.core.schema import ROLES
+from omnifuse.data.config import DataConfig, SplitConfig
+from omnifuse.data.modalities import MODALITIES
+from omnifuse.evaluation.config import EvaluateConfig
+from omnifuse.evaluation.metrics import NAMES
+from omnifuse.model import ENCODERS, FUSIONS, HEADS
+from omnifuse.model.config import ModelConfig
+from omnifuse.train.config import OPTIMIZERS, TrainConfig
+from omnifuse.train.recipe import Recipe
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+REGISTRIES = [("Modality", MODALITIES), ("Encoder", ENCODERS), ("Fusion", FUSIONS), ("Head", HEADS), ("Optimizer", OPTIMIZERS)]
+SECTIONS: dict[str, type[BaseModel]] = {
+    "Top level": Recipe,
+    "`data`": DataConfig,
+    "`data.split`": SplitConfig,
+    "`model`": ModelConfig,
+    "`train`": TrainConfig,
+    "`evaluate`": EvaluateConfig,
+    **{f"{kind} `{name}`": table[name].config for kind, table in REGISTRIES for name in table},
+}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def under(page: Path, heading: str) -> str:
+    """The text between a heading and the next one."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", without_code(page), re.MULTILINE | re.DOTALL)
+    assert found, f"{name_of(page)} has no heading “{heading}”"
+    return found[1]
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """Rows of the tables in a text that begin with a word of code: by that word, the other cells."""
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows}
+
+
+def shown(field: Any) -> str:
+    """A default as the tables write it."""
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, PartConfig):
+        return f"`{value.name}`"
+    if isinstance(value, BaseModel):
+        return "section"
+    value = list(value) if isinstance(value, tuple) else value
+    return f"`{yaml.safe_dump(value, default_flow_style=True).removesuffix('...' + chr(10)).strip()}`"
+
+
+def choices(annotation: Any) -> Iterator[str]:
+    """Words that a field's type allows."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    else:
+        for inner in get_args(annotation):
+            yield from choices(inner)
+
+
+def run_python(code: str, folder: Path) -> str:
+    """Run a script in a process of its own, so that the parts it registers stay there."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def write_listings(path: Path, count: int, seed: int) -> None:
+    """A made-up table of things for sale: photo (a path), description, price, city, sold."""
+    random = np.random.default_rng(seed)
+    for shade in range(4):
+        Image.fromarray(np.full((16, 16, 3), 60 * shade, dtype=np.uint8)).save(path.parent / f"{shade}.png")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["photo", "description", "price", "city", "sold"])
+        for number in range(count):
+            shade, price = int(random.integers(4)), float(random.integers(10, 400))
+            words = random.choice(["oak table, hardly used", "desk lamp that still works", "red bicycle for a child"])
+            photo = "" if random.random() < 0.2 else f"{shade}.png"
+            sold = "yes" if price < 200 else "no"
+            writer.writerow([photo, f"{words}, lot {number}", price, random.choice(["Ghent", "Lyon"]), sold])
+
+
+@pytest.fixture
+def listings(tmp_path: Path) -> Path:
+    write_listings(tmp_path / "listings.csv", 120, seed=0)
+    write_listings(tmp_path / "new_listings.csv", 30, seed=1)
+    return tmp_path
+
+
+def test_the_python_of_the_readme_runs_on_a_made_up_table(listings: Path) -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    output = run_python(code, listings)
+    assert "For sold, the model" in output
+    assert "'sold_probability'" in output
+
+
+def test_the_five_commands_of_the_readme_run_one_after_another(listings: Path) -> None:
+    block = next(block for block in blocks(ROOT / "README.md", "bash") if "omnifuse init" in block)
+    commands = [line.partition("#")[0].split() for line in block.splitlines()]
+    assert [command[1] for command in commands] == ["init", "prepare", "train", "evaluate", "predict"]
+    script = [
+        "import sys",
+        "from omnifuse.cli.main import app",
+        f"for command in {commands!r}:",
+        "    app(command[1:], standalone_mode=False)",
+    ]
+    run_python("\n".join(script), listings)
+    assert (listings / "runs/listings/report.html").is_file()
+    assert (listings / "runs/listings/metrics.json").is_file()
+    with (listings / "answers.csv").open(encoding="utf-8") as file:
+        answers = list(csv.DictReader(file))
+    assert len(answers) == 30
+    assert {answer["predicted_sold"] for answer in answers} <= {"yes", "no"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "docs" in page.parts and blocks(page, "python")], ids=name_of)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    assert run_python("\n".join(blocks(page, "python")), tmp_path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=name_of)
+def test_recipes_in_the_pages_are_valid(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        recipe = Recipe.make(yaml.safe_load(block))
+        assert recipe.columns.targets
+
+
+def test_every_registered_part_and_section_has_its_table_of_options() -> None:
+    headings = re.findall(r"^#+ (.*)$", without_code(ROOT / "docs/recipe.md"), re.MULTILINE)
+    parts = {heading for heading in headings if heading.partition(" ")[0] in {kind for kind, _ in REGISTRIES}}
+    assert parts == {f"{kind} `{name}`" for kind, table in REGISTRIES for name in table}
+    assert set(SECTIONS) <= set(headings)
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_options_of_a_section_are_all_there_with_their_defaults(heading: str) -> None:
+    fields = {name: field for name, field in SECTIONS[heading].model_fields.items() if name != "name" or heading == "Top level"}
+    text = under(ROOT / "docs/recipe.md", heading)
+    rows = rows_of(text)
+    assert {name: cells[0] for name, cells in rows.items()} == {name: shown(field) for name, field in fields.items()}
+    for name, field in fields.items():
+        for choice in choices(field.annotation):
+            assert f"`{choice}`" in " ".join(rows[name]), f"{heading}, {name}: the choice {choice} is not mentioned"
+    if not fields:
+        assert "No options." in text
+
+
+def test_every_role_and_metric_is_named_among_the_options() -> None:
+    text = (ROOT / "docs/recipe.md").read_text(encoding="utf-8")
+    for word in [*ROLES, *(metric for metrics in NAMES.values() for metric in metrics)]:
+        assert f"`{word}`" in text, word
+
+
+def test_every_part_is_named_in_both_readmes() -> None:
+    for page in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
+        text = page.read_text(encoding="utf-8")
+        for table in (MODALITIES, ENCODERS, FUSIONS, HEADS):
+            for name in table:
+                assert f"`{name}`" in text, f"{page.name}: {name}"
+
+
+def test_every_fusion_is_explained_and_its_weights_are_counted_rightly() -> None:
+    page = ROOT / "docs/fusions.md"
+    assert {re.sub(r"\W", "", heading) for heading in re.findall(r"^## (\w+)$", without_code(page), re.MULTILINE)} == set(FUSIONS)
+    counts = {name: cells[1:] for name, cells in rows_of(without_code(page)).items() if cells[-1].replace(",", "").isdigit()}
+    assert set(counts) == set(FUSIONS)
+    for name, cells in counts.items():
+        for columns, cell in zip((2, 4), cells, strict=True):
+            fusion = FUSIONS.build(FUSIONS.parse(name), {str(number): False for number in range(columns)}, 64)
+            assert sum(weight.numel() for weight in fusion.parameters()) == int(cell.replace(",", "")), f"{name}, M = {columns}"
+
+
+def test_the_map_names_every_package_and_nothing_that_is_not_there() -> None:
+    text = (ROOT / "docs/map.md").read_text(encoding="utf-8")
+    package = Path(omnifuse.__file__).parent
+    rooms = {f"omnifuse/{init.parent.relative_to(package)}/" for init in package.rglob("__init__.py") if init.parent != package}
+    assert set(re.findall(r"^\| `(omnifuse/[\w/]+/)` \|", text, re.MULTILINE)) == rooms
+    for path in re.findall(r"`((?:omnifuse|tests|docs|benchmarks)/[\w./]*)`", text):
+        assert (ROOT / path).exists(), path
+    for room, rest in re.findall(r"^\| `(omnifuse/[\w/]+/)` \|(.*)$", text, re.MULTILINE):
+        for file in re.findall(r"`(\w+\.py)`", rest):
+            assert (ROOT / room / file).is_file(), f"{room}{file}"
+
+
+def test_paths_in_the_pages_exist() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`(omnifuse/[\w./]*|tests/[\w./]*)`", without_code(page)):
+            assert (ROOT / path).exists(), f"{name_of(page)}: {path}"
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+            if re.match(r"https?://", target):
+                continue
+            path, _, anchor = target.partition("#")
+            place = (page.parent / path) if path else page
+            assert place.exists(), f"{name_of(page)}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", without_code(place), re.MULTILINE)
+                anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in anchors, f"{name_of(page)}: {target}"
+
+
+def test_the_two_readmes_show_the_same_code_and_link_to_the_same_pages() -> None:
+    english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
+    for language in ("python", "bash"):
+        assert blocks(english, language) == blocks(chinese, language)
+    links = [set(re.findall(r"\]\(([^)\s]+)\)", without_code(page))) - {"README.md", "README.zh-CN.md"} for page in (english, chinese)]
+    assert links[0] == links[1]
+
+
+def test_the_map_and_contributing_agree_with_the_import_contract() -> None:
+    import tomllib
+
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    order = " > ".join(layer.replace("omnifuse.", "").replace(" | ", ", ") for layer in layers)
+    assert f"`{order}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    for number, page in enumerate(pages, start=1):
+        assert page.name.startswith(f"{number:04d}-")
+        assert page.read_text(encoding="utf-8").startswith(f"# {number}. ")
+
+
+def test_registries_are_known_to_this_test() -> None:
+    """A new kind of part must get a place in recipe.md; this test must know it."""
+    from importlib import import_module
+
+    known = {id(table) for _, table in REGISTRIES}
+    package = Path(omnifuse.__file__).parent
+    for file in package.rglob("config.py"):
+        module = import_module(".".join(["omnifuse", *file.relative_to(package).with_suffix("").parts]))
+        for value in vars(module).values():
+            assert not isinstance(value, Registry) or id(value) in known, f"{module.__name__}: a table of {value.kind}s"
