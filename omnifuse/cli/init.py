@@ -11,6 +11,7 @@ import typer
 from omnifuse.core.errors import OmnifuseError
 
 if TYPE_CHECKING:
+    from omnifuse.core.schema import Column
     from omnifuse.data.infer import Found
     from omnifuse.data.leak import Leak
 
@@ -73,8 +74,19 @@ def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak]) -
         lines.append(f"  {text}  # {item.why}{warning}")
     lines += ["", "data:", f"  source: {_inline(source)}"]
     lines += ["  split: {validation: 0.1, test: 0.1}  # add `by: COLUMN` to keep equal values on one side", ""]
-    lines += ["model:", "  fusion: joint  # or concat, weighted_sum, product", "", "train:", "  epochs: 10", "  patience: 3", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_design([item.column for item in found.values() if item.column.is_input])])
+
+
+def _design(inputs: list[Column]) -> list[str]:
+    """A model that suits the columns: bags of n-grams where texts come without pictures, attention otherwise."""
+    texts = [column.name for column in inputs if column.modality == "text"]
+    if not texts or any(column.modality == "image" for column in inputs):
+        return ["model:", "  fusion: joint  # or concat, weighted_sum, product", "", "train:", "  epochs: 10", "  patience: 3", ""]
+    encoders = [f"    {_inline(name)}: {{name: ngram, dropout: 0.5, buckets: 65536}}  # or transformer" for name in texts]
+    return [
+        *["model:", "  dim: 16", "  encoders:", *encoders, "  fusion: concat  # or weighted_sum, product, joint", ""],
+        *["train:", "  epochs: 6", "  patience: 3", "  optimizer: {name: adamw, lr: 0.01, eps: 1.0e-4}  # suits large vocabularies", ""],
+    ]
 
 
 def _inline(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from omnifuse import __version__
 from omnifuse.cli import demo, evaluate, init, predict, prepare, train
 from omnifuse.core.errors import OmnifuseError
+
+STOPPED = 130
 
 app = typer.Typer(
     name="omnifuse",
@@ -46,5 +49,16 @@ def main() -> None:
         print(f"omnifuse: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("omnifuse: stopped; a training goes on with --resume", file=sys.stderr)
-        sys.exit(130)
+        _stopped()
+    except SystemExit as ended:
+        if ended.code == STOPPED:  # Typer turns Ctrl-C into this, without a word
+            _stopped()
+        raise
+
+
+def _stopped() -> None:
+    """Say that Ctrl-C was heard, and leave at once: threads that still read may abort an orderly end of the interpreter."""
+    print("omnifuse: stopped; a training goes on with --resume", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)

@@ -53,7 +53,7 @@ def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: 
     from omnifuse.core.atomic import replacing
     from omnifuse.data.table import iterate_rows, read_table
 
-    kept = [field.name for field in read_table(rows).to_arrow_iter().__next__().schema if not pa.types.is_large_binary(field.type)]
+    kept = [field.name for field in read_table(rows).schema().to_pyarrow_schema() if not pa.types.is_large_binary(field.type)]
 
     def joined() -> Iterator[dict[str, Any]]:
         answers = pipeline.predict_each(rows, probabilities=probabilities)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -70,6 +70,11 @@ def read_json(path: str | Path, what: str) -> Any:
         raise OmnifuseError(f"{path}: this {what} cannot be read ({error})") from None
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether an interrupted write left this behind."""
+    return path.name.startswith(_PREFIX)
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Delete what an interrupted write left in `folder`."""
     for leftover in Path(folder).glob(f"{_PREFIX}*"):
@@ -80,7 +85,8 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing was made there, or it cannot be reached; an earlier error says more
+            path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

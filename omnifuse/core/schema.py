@@ -135,5 +135,8 @@ class Schema(Mapping[str, Column]):
         """Raise unless there is something to read and something to learn."""
         if not self.targets:
             raise OmnifuseError("columns: no column has `role: target`; say which one is to be learned")
+        for name, column in self._columns.items():
+            if column.role == "both":
+                raise OmnifuseError(f"columns.{name}: a column is learned either as input or as target; give it one of these roles")
         if not self.inputs:
             raise OmnifuseError("columns: no column has `role: input`; the model needs something to read")

@@ -15,7 +15,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SplitConfig(Config):
-    """How rows are divided. Rows with the same values always land on the same side.
+    """How rows are divided. Rows with the same values land on the same side, unless `by` or `column` says otherwise.
 
     Attributes:
         validation: share of the training source held out to choose the best epoch.
@@ -46,7 +46,7 @@ class DataConfig(Config):
         root: folder that media paths in the table are relative to; the folder of the table by default.
         split: how rows are divided.
         bad_values: a value that cannot be read stops the preparation (`error`), or its row is set aside in
-            `quarantine.jsonl` with the reason (`quarantine`).
+            `quarantine.json` of the dataset with the reason (`quarantine`).
         quarantine_share: more bad rows than this share stop the preparation all the same.
         max_file_mb: larger media files are refused before they are read.
         store: folder of the prepared dataset; beside the recipe by default.

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from omnifuse.data.fetch import BadValue
 
 MAX_PIXELS = 64_000_000
+ORIENTATION = 0x0112
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO")
 
 
@@ -52,9 +53,10 @@ def decode_image(data: bytes, channels: int = 3, size: tuple[int, int] | None = 
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Height and width of an encoded image, from its header."""
+    """Height and width of an encoded image as `decode_image` shows it, from its header."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return image.height, image.width
+        lies_on_its_side = image.getexif().get(ORIENTATION, 1) >= 5
+        return (image.width, image.height) if lies_on_its_side else (image.height, image.width)
 
 
 def encode_image(value: Any) -> bytes:

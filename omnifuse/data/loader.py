@@ -133,8 +133,9 @@ class ItemCache:
         """Keep an item; one larger than the limit is not kept."""
         if item.nbytes > self.max_bytes:
             return
+        old = self._items.pop(key, None)
+        self._bytes += item.nbytes - (0 if old is None else old.nbytes)
         self._items[key] = item
-        self._bytes += item.nbytes
         while self._bytes > self.max_bytes:
             _, old = self._items.popitem(last=False)
             self._bytes -= old.nbytes

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omnifuse.core.atomic import replacing, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
@@ -17,10 +17,7 @@ from omnifuse.data.fetch import BadValue
 from omnifuse.data.media import Media
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.split import assign_splits, check_splits, read_splits
-from omnifuse.data.table import fingerprint, iterate_rows, read_table
-
-if TYPE_CHECKING:
-    import daft
+from omnifuse.data.table import Table, fingerprint, iterate_rows, read_table
 
 Progress = Callable[[int], None]
 
@@ -88,7 +85,7 @@ def prepare(
                 "without target": part.dropped,
             }
         _check_quarantine(quarantined, len(rows), config)
-        rows.sort(key=lambda row: row[ID])
+        rows.sort(key=lambda row: (row[ID], row[GROUP] or "", row[SPLIT] or ""))  # equal rows of different groups too
         _number_duplicates(rows)
         _split(rows, config, seed)
         counts: dict[Split, int] = {split: sum(row[SPLIT] == split for row in rows) for split in SPLITS}
@@ -100,7 +97,7 @@ def prepare(
     return Dataset.open(target)
 
 
-def _check_columns(table: daft.DataFrame, schema: Schema, config: DataConfig, split: str | None) -> None:
+def _check_columns(table: Table, schema: Schema, config: DataConfig, split: str | None) -> None:
     names = table.column_names
     where = f" in the {split} table" if split else ""
     for name in schema.used:
@@ -120,7 +117,7 @@ def _version(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, se
 
 
 def _canonical_rows(
-    table: daft.DataFrame, schema: Schema, config: DataConfig, media: Media, root: Path, source: Any, progress: Progress | None
+    table: Table, schema: Schema, config: DataConfig, media: Media, root: Path, source: Any, progress: Progress | None
 ) -> Rows:
     """Read a table once, in order; a bad value stops the run or sets its row aside."""
     classes = {name: processor_class(schema[name].modality) for name in schema.used}

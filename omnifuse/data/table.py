@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnifuse.core.errors import OmnifuseError
 
@@ -24,7 +25,18 @@ SUFFIXES = {
 }
 
 
-def read_table(source: Any) -> daft.DataFrame:
+@dataclass(frozen=True)
+class RowList:
+    """Rows that are in memory already; values may be any Python objects, such as Pillow images."""
+
+    rows: Sequence[Mapping[str, Any]]
+    column_names: list[str]
+
+
+Table: TypeAlias = "daft.DataFrame | RowList"
+
+
+def read_table(source: Any) -> Table:
     """Open a table without reading its rows.
 
     Args:
@@ -34,29 +46,35 @@ def read_table(source: Any) -> daft.DataFrame:
     Raises:
         OmnifuseError: no such file, unknown format, an empty table, or damage.
     """
-    import daft
-
     if isinstance(source, str | Path):
         return _read_file(Path(source))
-    if isinstance(source, daft.DataFrame):
-        return source
     if isinstance(source, Mapping):
-        return daft.from_pydict({name: list(values) for name, values in source.items()})
+        lengths = {name: len(values) for name, values in source.items()}
+        if len(set(lengths.values())) > 1:
+            raise OmnifuseError(f"the columns have different lengths ({', '.join(f'{n}: {c}' for n, c in lengths.items())})")
+        return RowList([dict(zip(source, row, strict=True)) for row in zip(*source.values(), strict=True)], list(source))
     if isinstance(source, Sequence):
         if not source or not all(isinstance(row, Mapping) for row in source):
             raise OmnifuseError("the list of rows is empty or holds something that is not a dict")
-        names = list(dict.fromkeys(name for row in source for name in row))
-        return daft.from_pydict({name: [row.get(name) for row in source] for name in names})
+        return RowList(source, list(dict.fromkeys(name for row in source for name in row)))
     kind = f"{type(source).__module__}.{type(source).__name__}"
     if kind.startswith("pandas."):
-        return daft.from_pandas(source)
+        return RowList(source.to_dict("records"), list(source.columns))
     if kind.startswith("pyarrow."):
+        import daft
+
         return daft.from_arrow(source)
+    if kind.startswith("daft."):
+        return source
     raise OmnifuseError(f"cannot read a table from {kind}; give a path, a list of dicts, a pandas or PyArrow table")
 
 
-def iterate_rows(table: daft.DataFrame, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows in the order of the table, a few at a time in memory."""
+    if isinstance(table, RowList):
+        names = columns or table.column_names
+        yield from ({name: row.get(name) for name in names} for row in table.rows)
+        return
     for batch in (table.select(*columns) if columns else table).to_arrow_iter():
         yield from batch.to_pylist()
 
@@ -69,8 +87,18 @@ def fingerprint(source: Any) -> str:
         return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     digest = hashlib.blake2b(digest_size=16)
     for row in iterate_rows(read_table(source)):
-        digest.update(repr(sorted(row.items(), key=lambda item: str(item[0]))).encode())
+        for name in sorted(row, key=str):
+            digest.update(str(name).encode() + b"\x1f" + _content(row[name]) + b"\x1e")
     return digest.hexdigest()
+
+
+def _content(value: Any) -> bytes:
+    """Bytes that differ when the value does."""
+    if isinstance(value, bytes):
+        return value
+    if hasattr(value, "tobytes"):  # an array or a Pillow image, whose words leave out most of it
+        return f"{type(value).__name__}{getattr(value, 'shape', getattr(value, 'size', ''))}".encode() + value.tobytes()
+    return repr(value).encode()
 
 
 def _read_file(path: Path) -> daft.DataFrame:

@@ -54,6 +54,8 @@ def _sentence(target: str, column: str, metric: str, intact: float, mixed: float
 
 
 def _figure(value: float) -> str:
+    if 0.9995 <= value < 1:  # 1.000 would say that nothing is wrong
+        return f"{min(value, 0.9999):.4f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 

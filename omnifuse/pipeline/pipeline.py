@@ -195,7 +195,15 @@ class Pipeline:
 def save_weights(model: MultimodalModel, path: Path) -> None:
     """Write the weights as safetensors, atomically."""
     with replacing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+
+
+def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file; a full disk is an `OSError`, as with other files."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        raise OSError(str(error).removeprefix("Error while serializing: ")) from error
 
 
 def load_weights(model: MultimodalModel, path: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from omnifuse.core.atomic import read_json, replacing, write_json
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.model.multimodal import MultimodalModel
-from omnifuse.pipeline.pipeline import load_weights, save_weights
+from omnifuse.pipeline.pipeline import load_weights, save_weights, write_tensors
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Checkpoints:
         with replacing(self.at(progress.step)) as folder:
             folder.mkdir(parents=True)
             save_weights(model, folder / "model.safetensors")
-            save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
+            write_tensors(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
             write_json(folder / "progress.json", asdict(progress))
         for old in self.all():
             if old not in (self.at(progress.step), self.at(progress.best_step)):
@@ -112,5 +112,8 @@ def _load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors:
         if name not in parameters:
             raise OmnifuseError(f"the optimizer state belongs to another model (it knows {name})")
         parameter = parameters[name]
-        value = tensor if key == "step" and not parameter.is_cuda else tensor.to(parameter.device)
+        if tensor.shape == parameter.shape and tensor.ndim:  # in the memory layout of the weights, as fused steps demand
+            value = torch.empty_like(parameter.detach(), dtype=tensor.dtype).copy_(tensor)
+        else:
+            value = tensor.to(parameter.device) if parameter.is_cuda else tensor
         optimizer.state[parameter][key] = value

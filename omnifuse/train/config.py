@@ -22,12 +22,15 @@ class AdamWConfig(PartConfig):
         lr: learning rate at its highest.
         weight_decay: share of a weight that is taken off per step, times lr.
         betas: decay of the averages of gradient and squared gradient.
+        eps: gradients well below it move a weight in proportion to their size, as in plain descent; with the tiny
+            default a rare word moves as far as a common one, so 1e-4 and more serve large vocabularies better.
     """
 
     name: str = "adamw"
     lr: Rate = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     betas: tuple[Share, Share] = (0.9, 0.999)
+    eps: Rate = 1e-8
 
 
 class SGDConfig(PartConfig):

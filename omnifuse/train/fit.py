@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import omnifuse
-from omnifuse.core.atomic import read_json, remove_leftovers, write_json
+from omnifuse.core.atomic import is_leftover, read_json, remove_leftovers, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.core.seeds import seed_of
@@ -102,11 +102,13 @@ def train(
         OmnifuseError: `out` holds another run, or anything in the data or the recipe that cannot be used.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     from omnifuse.train.loop import Trainer
 
     out, observer = Path(out), observer or Silent()
     config = recipe.train
+    AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
     accelerator = Accelerator(mixed_precision="no" if config.precision == "fp32" else config.precision, cpu=config.device == "cpu")
     check_run(out, resume)
     dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
@@ -175,7 +177,7 @@ def check_run(out: Path, resume: bool) -> None:
     """Raise when `out` holds something that this run must not touch."""
     if out.exists() and not out.is_dir():
         raise OmnifuseError(f"{out}: is a file; --out names a folder")
-    if not out.is_dir() or not any(out.iterdir()):
+    if not out.is_dir() or all(is_leftover(path) for path in out.iterdir()):
         return
     if not (out / RUN).exists():
         raise OmnifuseError(f"{out}: holds files that are not a run; choose another --out")

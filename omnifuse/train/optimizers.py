@@ -17,7 +17,7 @@ def adamw(config: AdamWConfig, model: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
 
 
 def sgd(config: SGDConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from omnifuse.core.atomic import write_text
 from omnifuse.core.errors import OmnifuseError
 
 
@@ -50,8 +51,7 @@ class History:
         """Open the history of a run that stands at `step`; entries after it are dropped, they will come again."""
         self.path = run / "history.jsonl"
         kept = [entry for entry in read_history(run) if entry["step"] <= step]
-        text = "".join(json.dumps(entry) + "\n" for entry in kept)
-        self.path.write_text(text, encoding="utf-8")
+        write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in kept))
         self._file = self.path.open("a", encoding="utf-8")
         self._board = _tensorboard(run, step) if "tensorboard" in tracking else None
 

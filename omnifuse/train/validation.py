@@ -34,7 +34,7 @@ def validate(pipeline: Pipeline, rows: Dataset, config: TrainConfig) -> Validati
     for target, given in answers.items():
         if given.losses.size:
             loss += config.target_weights.get(target, 1.0) * float(np.mean(given.losses, dtype=np.float64))
-        if given.truth:
+        if given.truth and np.isfinite(given.scores).all():  # answers that are no numbers have no metrics; the loss tells it
             metrics[target] = target_metrics(pipeline, target, given)
     if config.monitor == "loss":
         return Validation(loss, metrics, "loss", loss)

@@ -122,5 +122,3 @@ def assert_every_parameter_learns(module: nn.Module) -> None:
         assert parameter.grad is not None, f"{name} has no gradient"
         assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
         assert parameter.grad.abs().sum() > 0, f"the gradient of {name} is zero"
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -32,7 +34,7 @@ def descend(name: str, steps: int) -> list[float]:
 def test_an_optimizer_goes_down_a_quadratic(name: str) -> None:
     losses = descend(name, 300)
     assert losses[-1] < 0.5 * losses[0]
-    assert all(later < earlier for earlier, later in zip(losses[:50], losses[1:51], strict=True))
+    assert all(later < earlier for earlier, later in pairwise(losses[:51]))
 
 
 @every_optimizer

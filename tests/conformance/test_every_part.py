@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from conformance_parts import DIM, ROWS, assert_every_parameter_learns, batch_of, fitted, fused_rows, label, raws_of, some_loss, token_columns, variants
+from conformance_parts import (
+    DIM,
+    ROWS,
+    assert_every_parameter_learns,
+    batch_of,
+    fitted,
+    fused_rows,
+    label,
+    raws_of,
+    some_loss,
+    token_columns,
+    variants,
+)
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 

@@ -162,9 +162,9 @@ def test_what_may_be_watched() -> None:
     targets = {"answer": "category", "a.price": "number"}
     for good in ("loss", "answer.accuracy", "answer.auroc", "a.price.mae"):
         check_monitor(good, targets)
-    with pytest.raises(OmnifuseError, match='train.monitor: .*"acuracy"; did you mean "accuracy"'):
+    with pytest.raises(OmnifuseError, match=r'train.monitor: .*"acuracy"; did you mean "accuracy"'):
         check_monitor("answer.acuracy", targets)
-    with pytest.raises(OmnifuseError, match='train.monitor: .*"anwser.accuracy"; did you mean "answer.accuracy"'):
+    with pytest.raises(OmnifuseError, match=r'train.monitor: .*"anwser.accuracy"; did you mean "answer.accuracy"'):
         check_monitor("anwser.accuracy", targets)
-    with pytest.raises(OmnifuseError, match="train.monitor"):
+    with pytest.raises(OmnifuseError, match=r"train\.monitor"):
         check_monitor("accuracy", targets)

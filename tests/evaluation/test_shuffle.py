@@ -90,12 +90,12 @@ def test_the_seed_alone_decides_how_values_are_dealt(learned: Learned, judged: E
 
 def test_other_randomness_is_neither_read_nor_moved(learned: Learned, judged: Evaluation) -> None:
     torch.manual_seed(123)
-    np.random.seed(123)  # noqa: NPY002 (what a user's program may do)
+    np.random.seed(123)
     random.seed(123)
-    before = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())  # noqa: NPY002
+    before = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
     assert of.evaluate(learned.pipeline, learned.rows, root=learned.folder).details["shuffle"] == judged.details["shuffle"]
     assert torch.equal(before[0], torch.get_rng_state())
-    assert before[1] == np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert before[1] == np.random.get_state()[1].tolist()
     assert before[2] == random.getstate()
 
 

@@ -103,7 +103,9 @@ def test_damaged_weights_are_refused_with_one_line(tmp_path: Path, damage: str) 
 
 # What is refused
 
-SCHEMA = Schema([Column("photo", "image"), Column("note", "text"), Column("sold", "category", "target"), Column("price", "number", "target")])
+SCHEMA = Schema(
+    [Column("photo", "image"), Column("note", "text"), Column("sold", "category", "target"), Column("price", "number", "target")]
+)
 
 
 @pytest.mark.parametrize(

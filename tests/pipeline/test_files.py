@@ -158,7 +158,7 @@ def test_a_training_that_has_not_finished_says_how_to_go_on(trained: Trained, tm
     run = trained.copy(tmp_path / "run")
     (run / "config.json").unlink()
     (run / "checkpoints").mkdir()
-    with pytest.raises(OmnifuseError, match="has not finished; continue it with .*--resume"):
+    with pytest.raises(OmnifuseError, match=r"has not finished; continue it with .*--resume"):
         Pipeline.load(run)
 
 

@@ -208,7 +208,7 @@ def test_a_bad_picture_in_a_long_file_is_named_with_its_row(trained: Trained, tm
 
 
 def test_a_word_for_a_number_is_named_with_its_row_and_column(trained: Trained) -> None:
-    with pytest.raises(OmnifuseError, match="row 3, column size: .*'large' is not a number"):
+    with pytest.raises(OmnifuseError, match=r"row 3, column size: .*'large' is not a number"):
         trained.pipeline.predict([{}, {}, {"size": "large"}])
 
 

@@ -198,7 +198,13 @@ def test_accumulated_parts_give_the_step_of_the_whole_batch(tmp_path: Path, rows
     ends = []
     for accumulate in (1, parts):
         trainer = make_trainer(
-            tmp_path, rows, model=NO_DROPOUT, optimizer={"name": "sgd", "lr": 0.2}, accumulate=accumulate, epochs=2, split={"validation": 0, "test": 0}
+            tmp_path,
+            rows,
+            model=NO_DROPOUT,
+            optimizer={"name": "sgd", "lr": 0.2},
+            accumulate=accumulate,
+            epochs=2,
+            split={"validation": 0, "test": 0},
         )
         trainer.run()
         ends.append(parameters_of(trainer))

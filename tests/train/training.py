@@ -46,7 +46,10 @@ WITHOUT_PICTURES = {name: column for name, column in COLUMNS.items() if name != 
 MODEL: dict[str, Any] = {
     "dim": 8,
     "fusion": {"name": "joint", "heads": 2, "depth": 1, "latents": 2},
-    "encoders": {"picture": {"name": "cnn", "width": 4, "patch": 2, "grid": 2}, "question": {"name": "ngram", "buckets": 64, "dropout": 0.2}},
+    "encoders": {
+        "picture": {"name": "cnn", "width": 4, "patch": 2, "grid": 2},
+        "question": {"name": "ngram", "buckets": 64, "dropout": 0.2},
+    },
 }
 QUIET = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
 

@@ -36,7 +36,7 @@ class NumberProcessor(Processor[NumberConfig]):
             return None
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise BadValue(f"{str(value)[:40]!r} is not a number") from None
         if math.isinf(number):
             raise BadValue(f"{value!r} is not a finite number")

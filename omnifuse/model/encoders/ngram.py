@@ -11,6 +11,7 @@ from omnifuse.model.encoders.config import NgramConfig
 from omnifuse.model.encoders.encoder import Encoder
 
 PRIME = 1_000_003
+SMALL = 0.01  # a word that was hardly seen should say nothing, not something random
 
 
 class Ngram(Encoder):
@@ -29,7 +30,7 @@ class Ngram(Encoder):
         self.ngrams = nn.Embedding(config.buckets, dim) if config.order > 1 else None
         for table in [self.words, self.ngrams]:
             if table is not None:
-                nn.init.normal_(table.weight, std=0.1)
+                nn.init.normal_(table.weight, std=SMALL)
         self.drop = config.dropout
 
     def encode(self, values: Values) -> Tokens:
