@@ -61,7 +61,7 @@ def demo(
 def _make_room(out: Path) -> None:
     """Remove the run of an earlier demo; anything else in the folder is left alone."""
     from omnifuse.core.atomic import read_json
-    from omnifuse.train.fit import RUN
+    from omnifuse.train.run_folder import RUN
 
     if not out.exists() or not any(out.iterdir()):
         return

@@ -18,9 +18,10 @@ def train(
 ) -> None:
     """Train a model; the data are prepared when needed."""
     from omnifuse.cli.progress import counting, training_bar
-    from omnifuse.train.fit import check_run, prepare_recipe
+    from omnifuse.train.fit import prepare_recipe
     from omnifuse.train.fit import train as run
     from omnifuse.train.recipe import Recipe
+    from omnifuse.train.run_folder import check_run
 
     loaded = Recipe.load(recipe, settings)
     check_run(out, resume)

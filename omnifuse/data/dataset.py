@@ -61,17 +61,22 @@ class Dataset:
         import lance
 
         fields = [(ID, pa.string()), (SPLIT, pa.string()), (GROUP, pa.string())]
-        fields += [(name, _TYPES[processor_class(schema[name].modality).stored_as]) for name in schema.used]
+        stored = {name: f"c{position}" for position, name in enumerate(schema.used)}  # Lance refuses some names, such as `a.b`
+        fields += [(stored[name], _TYPES[processor_class(schema[name].modality).stored_as]) for name in schema.used]
         table_schema = pa.schema(fields)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for start in range(0, len(rows), 4096):
-                yield pa.RecordBatch.from_pylist(list(rows[start : start + 4096]), schema=table_schema)
+                part = [{stored.get(name, name): value for name, value in row.items()} for row in rows[start : start + 4096]]
+                yield pa.RecordBatch.from_pylist(part, schema=table_schema)
 
         lance.write_dataset(pa.RecordBatchReader.from_batches(table_schema, batches()), str(folder / "rows.lance"))
         columns = {name: {"modality": schema[name].modality, "role": schema[name].role} for name in schema.used}
         absent = {name: sum(row[name] is None for row in rows) for name in schema.used}
-        write_json(folder / "manifest.json", {"format": FORMAT, "columns": columns, "rows": len(rows), "absent": absent, **report})
+        write_json(
+            folder / "manifest.json",
+            {"format": FORMAT, "columns": columns, "stored": stored, "rows": len(rows), "absent": absent, **report},
+        )
 
     def split(self, name: Literal["train", "validation", "test"] | str) -> Dataset:
         """The rows of one split."""
@@ -91,8 +96,10 @@ class Dataset:
         names = list(columns) if columns is not None else list(self.schema)
         rows = self._index[np.asarray(index, dtype=np.int64)]
         unique, back = np.unique(rows, return_inverse=True)
-        table = self._rows.take(unique.tolist(), columns=names)
-        return {name: [values[i] for i in back] for name in names for values in [table.column(name).to_pylist()]}
+        stored = self.manifest["stored"]
+        table = self._rows.take(unique.tolist(), columns=[stored.get(name, name) for name in names])
+        values = {name: table.column(stored.get(name, name)).to_pylist() for name in names}
+        return {name: [values[name][i] for i in back] for name in names}
 
     def media(self, keys: Sequence[str]) -> list[bytes]:
         """The files that keys of media columns stand for."""

@@ -7,13 +7,13 @@ import warnings
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from omnifuse.data.fetch import BadValue
 
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 def decode_image(data: bytes, channels: int = 3, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -44,6 +44,8 @@ def decode_image(data: bytes, channels: int = 3, size: tuple[int, int] | None = 
                 picture = _flatten(ImageOps.exif_transpose(image), channels)
         except BadValue:
             raise
+        except UnidentifiedImageError:
+            raise BadValue(f"not a readable image (none of {', '.join(FORMATS)})") from None
         except Exception as error:  # decoders raise whatever damage leads them to
             raise BadValue(f"not a readable image ({_first_line(error)})") from None
     if size is not None and (picture.height, picture.width) != size:
@@ -77,9 +79,9 @@ def encode_image(value: Any) -> bytes:
 def _flatten(image: Image.Image, channels: int) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        image = Image.fromarray(
-            (values / (values.max() if values.max() > 255 else 1) * (255 if values.max() > 255 else 1)).clip(0, 255).astype(np.uint8)
-        )
+        is_16_bit = image.mode.startswith("I;16") or values.max(initial=0) > 255
+        scale = 255 if image.mode == "F" and values.max(initial=0) <= 1 else 1 / 257 if is_16_bit else 1
+        image = Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -64,15 +64,18 @@ class Media:
             self._known[reference] = key
         return key
 
-    def close(self) -> None:
-        """Write what is waiting and finish the table."""
-        if not self._stored:
+    def __enter__(self) -> Media:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write what is waiting and finish the table; after an error, only let the writer end."""
+        if kind is None and self._stored:
+            self._flush()
+        if self._writer is None:
             return
-        self._flush()
         self._queue.put(None)
-        assert self._writer is not None
         self._writer.join()
-        if self._failure is not None:
+        if kind is None and self._failure is not None:
             raise OSError(str(self._failure).splitlines()[0])
 
     def _store(self, key: str, data: bytes) -> None:
@@ -98,7 +101,7 @@ class Media:
 
         try:
             lance.write_dataset(pa.RecordBatchReader.from_batches(SCHEMA, batches()), str(self.path))
-        except BaseException as error:  # told to the thread that waits in `close`
+        except BaseException as error:  # told to the thread that waits for the end
             self._failure = error
 
 

@@ -49,7 +49,7 @@ class MemoryRows:
                 try:
                     value = processor.canonical(row.get(name))
                     if processor.is_media and value is not None:
-                        value = self._keep(value, root or Path.cwd(), max_bytes)
+                        value = self._keep(value, root or Path.cwd(), max_bytes, processor)
                 except BadValue as error:
                     given = row.get(name)
                     shown = f"{given}: " if isinstance(given, str | Path) else ""
@@ -67,8 +67,10 @@ class MemoryRows:
         """Files by key."""
         return [self._files[key] for key in keys]
 
-    def _keep(self, value: str | bytes, root: Path, max_bytes: int) -> str:
+    def _keep(self, value: str | bytes, root: Path, max_bytes: int, processor: Any) -> str:
         data = fetch(value, root, max_bytes) if isinstance(value, str) else value
         key = media_key(data)
-        self._files[key] = data
+        if key not in self._files:
+            processor.verify(data)
+            self._files[key] = data
         return key

@@ -16,6 +16,7 @@ from omnifuse.data.dataset import GROUP, ID, SPLIT, Dataset
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.media import Media
 from omnifuse.data.modalities.fitting import processor_class
+from omnifuse.data.modalities.processor import is_absent
 from omnifuse.data.split import assign_splits, check_splits, read_splits
 from omnifuse.data.table import Table, fingerprint, iterate_rows, read_table
 
@@ -62,36 +63,32 @@ def prepare(
     tables = {split: read_table(source) for split, source in by_split.items()}
     for split, table in tables.items():
         _check_columns(table, schema, config, split)
-    version = _version(by_split, schema, config, seed)
+    version = _version(by_split, schema, config, root, seed)
     target = store / version
     if target.is_dir():
         return Dataset.open(target)
     with replacing(target) as folder:
         folder.mkdir(parents=True)
-        media = Media(folder / "media.lance", int(config.max_file_mb * 1e6))
         rows: list[dict[str, Any]] = []
         quarantined: list[dict[str, Any]] = []
         report: dict[str, Any] = {"sources": {}}
-        for split, source in by_split.items():
-            base = root or (Path(source).parent if isinstance(source, str | Path) else Path.cwd())
-            part = _canonical_rows(tables[split], schema, config, media, base, source, progress)
-            for row in part.values:
-                row[SPLIT] = split
-            rows += part.values
-            quarantined += part.quarantined
-            report["sources"][split or "all"] = {
-                "rows": len(part.values),
-                "quarantined": len(part.quarantined),
-                "without target": part.dropped,
-            }
-        _check_quarantine(quarantined, len(rows), config)
+        with Media(folder / "media.lance", int(config.max_file_mb * 1e6)) as media:
+            for split, source in by_split.items():
+                part = _canonical_rows(tables[split], schema, config, media, _base(source, root), source, progress)
+                for row in part.values:
+                    row[SPLIT] = split
+                rows += part.values
+                quarantined += part.quarantined
+                counts = {"rows": len(part.values), "quarantined": len(part.quarantined), "without target": part.dropped}
+                report["sources"][split or "all"] = counts
+        dropped = sum(counts["without target"] for counts in report["sources"].values())
+        _check_quarantine(quarantined, len(rows), dropped, config)
         rows.sort(key=lambda row: (row[ID], row[GROUP] or "", row[SPLIT] or ""))  # equal rows of different groups too
-        _number_duplicates(rows)
+        _number_duplicates(rows, by_column=config.split.column is not None)
         _split(rows, config, seed)
-        counts: dict[Split, int] = {split: sum(row[SPLIT] == split for row in rows) for split in SPLITS}
-        check_splits(counts, config.split)
-        media.close()
-        Dataset.write(folder, rows, schema, report | {"splits": counts, "seed": seed, "media": len(media)})
+        sizes: dict[Split, int] = {split: sum(row[SPLIT] == split for row in rows) for split in SPLITS}
+        check_splits(sizes, config.split)
+        Dataset.write(folder, rows, schema, report | {"splits": sizes, "seed": seed, "media": len(media)})
         if quarantined:
             write_json(folder / "quarantine.json", quarantined)
     return Dataset.open(target)
@@ -109,11 +106,31 @@ def _check_columns(table: Table, schema: Schema, config: DataConfig, split: str 
             raise unknown(f"column{where}", name, names, where=f"data.split.{option}")
 
 
-def _version(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, seed: int) -> str:
+def _version(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, root: Path | None, seed: int) -> str:
     columns = [(name, schema[name].modality, schema[name].is_target) for name in schema.used]
     settings = config.model_dump(mode="json", include={"root", "split", "bad_values", "quarantine_share", "max_file_mb"})
-    prints = [(split, fingerprint(source)) for split, source in by_split.items()]
+    prints = [(split, fingerprint(source), _files(source, schema, root)) for split, source in by_split.items()]
     return hashlib.blake2b(repr((columns, sorted(settings.items()), prints, seed)).encode(), digest_size=8).hexdigest()
+
+
+def _files(source: Any, schema: Schema, root: Path | None) -> str:
+    """A word that changes when a media file that the table names is replaced: its size or time differs."""
+    names = [name for name in schema.used if processor_class(schema[name].modality).is_media]
+    if not names:
+        return ""
+    base, digest = _base(source, root), hashlib.blake2b(digest_size=16)
+    for path in sorted({str(row[name]) for row in iterate_rows(read_table(source), names) for name in names if isinstance(row[name], str)}):
+        try:
+            stat = (base / path).stat()
+            digest.update(f"{path}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\x1e".encode())
+        except (OSError, ValueError):
+            digest.update(f"{path}\x1e".encode())
+    return digest.hexdigest()
+
+
+def _base(source: Any, root: Path | None) -> Path:
+    """Folder of relative media paths."""
+    return root or (Path(source).parent if isinstance(source, str | Path) else Path.cwd())
 
 
 def _canonical_rows(
@@ -151,16 +168,19 @@ def _canonical_rows(
             continue
         row[ID] = hashlib.blake2b(repr(sorted(row.items())).encode(), digest_size=12).hexdigest()
         by = config.split.by or config.split.column
-        row[GROUP] = None if by is None or raw.get(by) is None else str(row.get(by, raw[by]))
+        value = row.get(by, raw.get(by)) if by else None
+        row[GROUP] = None if is_absent(value) else str(value).strip() or None
         rows.values.append(row)
     if progress:
         progress(number % 500)
     return rows
 
 
-def _check_quarantine(quarantined: list[dict[str, Any]], kept: int, config: DataConfig) -> None:
+def _check_quarantine(quarantined: list[dict[str, Any]], kept: int, dropped: int, config: DataConfig) -> None:
     total = kept + len(quarantined)
-    if total == 0 or kept == 0:
+    if kept == 0 and dropped:
+        raise OmnifuseError(f"data.source: no row is left to train on: none of {dropped + len(quarantined)} has a value in a target")
+    if kept == 0:
         first = f"; the first: row {quarantined[0]['row']}, {quarantined[0]['column']}: {quarantined[0]['reason']}" if quarantined else ""
         raise OmnifuseError(f"data.source: no row is left to train on{first}")
     if len(quarantined) > config.quarantine_share * total:
@@ -171,12 +191,12 @@ def _check_quarantine(quarantined: list[dict[str, Any]], kept: int, config: Data
         )
 
 
-def _number_duplicates(rows: list[dict[str, Any]]) -> None:
+def _number_duplicates(rows: list[dict[str, Any]], by_column: bool) -> None:
     """Give equal rows (neighbours, for rows are sorted by id) different ids; their group stays one."""
     previous, count = None, 0
     for row in rows:
         base = row[ID]
-        if row[GROUP] is None:
+        if row[GROUP] is None and not by_column:
             row[GROUP] = base
         count = count + 1 if base == previous else 0
         previous = base

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.csv_file import read_csv
 
 if TYPE_CHECKING:
     import daft
@@ -26,14 +28,14 @@ SUFFIXES = {
 
 
 @dataclass(frozen=True)
-class RowList:
-    """Rows that are in memory already; values may be any Python objects, such as Pillow images."""
+class LocalTable:
+    """A table that is read in this process, row by row: Python objects such as Pillow images, or a CSV file."""
 
-    rows: Sequence[Mapping[str, Any]]
     column_names: list[str]
+    rows: Callable[[], Iterator[Mapping[str, Any]]]
 
 
-Table: TypeAlias = "daft.DataFrame | RowList"
+Table: TypeAlias = "daft.DataFrame | LocalTable"
 
 
 def read_table(source: Any) -> Table:
@@ -52,14 +54,14 @@ def read_table(source: Any) -> Table:
         lengths = {name: len(values) for name, values in source.items()}
         if len(set(lengths.values())) > 1:
             raise OmnifuseError(f"the columns have different lengths ({', '.join(f'{n}: {c}' for n, c in lengths.items())})")
-        return RowList([dict(zip(source, row, strict=True)) for row in zip(*source.values(), strict=True)], list(source))
+        return _listed([dict(zip(source, row, strict=True)) for row in zip(*source.values(), strict=True)], list(source))
     if isinstance(source, Sequence):
         if not source or not all(isinstance(row, Mapping) for row in source):
             raise OmnifuseError("the list of rows is empty or holds something that is not a dict")
-        return RowList(source, list(dict.fromkeys(name for row in source for name in row)))
+        return _listed(source, list(dict.fromkeys(name for row in source for name in row)))
     kind = f"{type(source).__module__}.{type(source).__name__}"
     if kind.startswith("pandas."):
-        return RowList(source.to_dict("records"), list(source.columns))
+        return _listed(source.to_dict("records"), list(source.columns))
     if kind.startswith("pyarrow."):
         import daft
 
@@ -71,12 +73,15 @@ def read_table(source: Any) -> Table:
 
 def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows in the order of the table, a few at a time in memory."""
-    if isinstance(table, RowList):
+    if isinstance(table, LocalTable):
         names = columns or table.column_names
-        yield from ({name: row.get(name) for name in names} for row in table.rows)
+        yield from ({name: row.get(name) for name in names} for row in table.rows())
         return
-    for batch in (table.select(*columns) if columns else table).to_arrow_iter():
-        yield from batch.to_pylist()
+    try:
+        for batch in (table.select(*columns) if columns else table).to_arrow_iter():
+            yield from batch.to_pylist()
+    except Exception as error:  # Daft raises many kinds, and finds damage only when it reads
+        raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
 
 
 def fingerprint(source: Any) -> str:
@@ -101,10 +106,7 @@ def _content(value: Any) -> bytes:
     return repr(value).encode()
 
 
-def _read_file(path: Path) -> daft.DataFrame:
-    import daft
-    from daft import DataType
-
+def _read_file(path: Path) -> Table:
     if "://" in str(path):
         raise OmnifuseError(f"{path}: tables are read from files; download it and give its path")
     if not path.exists():
@@ -116,17 +118,19 @@ def _read_file(path: Path) -> daft.DataFrame:
     if path.stat().st_size == 0:
         raise OmnifuseError(f"{path}: the file is empty")
     kind = _format(path)
+    if kind in ("csv", "tsv"):
+        return read_csv(path, "\t" if kind == "tsv" else ",")
+    import daft
+
+    pattern = glob.escape(str(path))  # Daft takes paths as patterns
     try:
-        if kind == "parquet":
-            return daft.read_parquet(str(path))
-        if kind == "jsonl":
-            return daft.read_json(str(path))
-        delimiter = "\t" if kind == "tsv" else ","
-        names = daft.read_csv(str(path), delimiter=delimiter, infer_schema=True).column_names
-        schema = {name: DataType.string() for name in names}
-        return daft.read_csv(str(path), delimiter=delimiter, infer_schema=False, schema=schema, allow_variable_columns=False)
+        return daft.read_parquet(pattern) if kind == "parquet" else daft.read_json(pattern)
     except Exception as error:  # Daft raises many kinds
         raise OmnifuseError(f"{path}: cannot be read as {kind} ({str(error).splitlines()[0][:160]})") from None
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], names: list[str]) -> LocalTable:
+    return LocalTable(names, lambda: iter(rows))
 
 
 def _format(path: Path) -> str:

@@ -154,19 +154,24 @@ class Pipeline:
         saved = read_json(folder / "config.json", "trained run")
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             raise OmnifuseError(f"{folder}/config.json: not a run of this version of omnifuse (format {FORMAT})")
-        schema = Schema.parse(saved["columns"])
-        config = ModelConfig.parse(saved["model"], "model")
-        specs = {name: ValueSpec.parse(spec) for name, spec in saved["specs"].items()}
+        try:
+            schema = Schema.parse(saved["columns"])
+            config = ModelConfig.parse(saved["model"], "model")
+            specs = {name: ValueSpec.parse(spec) for name, spec in saved["specs"].items()}
+            model = _model(schema, specs, config)
+        except (KeyError, TypeError, AttributeError, OmnifuseError) as error:
+            raise OmnifuseError(f"{folder}/config.json: incomplete or damaged ({type(error).__name__}: {error})") from None
         processors = load_processors(schema, folder)
-        model = _model(schema, specs, config)
         load_weights(model, folder / "model.safetensors")
         return cls(schema, processors, model.eval(), config).to(device)
 
     def _iterate(self, rows: Any) -> Iterator[dict[str, Any]]:
-        if isinstance(rows, Mapping) and not all(isinstance(value, list) for value in rows.values()):
+        if isinstance(rows, Mapping) and not (rows and all(isinstance(value, list) for value in rows.values())):
             rows = [rows]
         if isinstance(rows, Sequence) and not isinstance(rows, str):
             for number, row in enumerate(rows, start=1):
+                if not isinstance(row, Mapping):
+                    raise OmnifuseError(f"row {number}: expected a dict of columns, got {row!r}")
                 for name in row:
                     if name not in self.schema:
                         raise OmnifuseError(f'row {number}: the model has no column "{name}"; {nearest(name, self.schema.inputs)}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ class Progress:
         seconds: time spent on them.
         best_step, best_score: the best validation so far, and its score.
         stale: validations since then.
-        scale: loss scale of fp16.
+        scaler: state of the loss scale of fp16; empty in other precisions.
     """
 
     step: int = 0
@@ -34,7 +34,7 @@ class Progress:
     best_step: int = 0
     best_score: float | None = None
     stale: int = 0
-    scale: float = 65536.0
+    scaler: dict[str, float] = field(default_factory=dict)
 
 
 class Checkpoints:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import omnifuse
-from omnifuse.core.atomic import is_leftover, read_json, remove_leftovers, write_json
-from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.errors import unknown
 from omnifuse.core.schema import Schema
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
@@ -20,12 +19,11 @@ from omnifuse.data.modalities.fitting import fit_processors, load_processors, sa
 from omnifuse.data.prepare import prepare
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.recipe import Recipe, apply_settings
+from omnifuse.train.run_folder import DATASET, RUN, check_run, claim_run, compare_run, run_identity
 from omnifuse.train.tracking import Observer, Silent
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-RUN = "run.json"
 
 
 def fit(
@@ -104,7 +102,7 @@ def train(
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    from omnifuse.train.loop import Trainer
+    from omnifuse.train.loop import Trainer, check_batch
 
     out, observer = Path(out), observer or Silent()
     config = recipe.train
@@ -112,12 +110,13 @@ def train(
     accelerator = Accelerator(mixed_precision="no" if config.precision == "fp32" else config.precision, cpu=config.device == "cpu")
     check_run(out, resume)
     dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
-    identity = {"recipe": _identity(recipe), "data": dataset.path.name}
-    finished = _claim(out, identity, accelerator)
-    if finished:
+    identity = run_identity(recipe, dataset)
+    compare_run(out, identity)
+    if (out / "config.json").exists():
         observer.said(f"{out} is already trained")
         return Pipeline.load(out, accelerator.device)
-    pipeline = _on_main_first(accelerator, lambda: _untrained(recipe, dataset, out))
+    check_batch(config, accelerator.num_processes)
+    pipeline = _on_main_first(accelerator, lambda: _begin(recipe, dataset, out, identity, accelerator.is_main_process))
     validation = dataset.split("validation")
     trainer = Trainer(
         pipeline,
@@ -168,70 +167,28 @@ def prepare_recipe(
         store = base / (config.store or f"{recipe.name}.dataset")
     else:
         assert out is not None, "rows given as objects need a run directory"
-        store = out / "dataset"
+        store = out / DATASET
     root = base / config.root if config.root else None
     return prepare(source, recipe.columns, config, store=store, root=root, seed=recipe.seed, progress=progress)
 
 
-def check_run(out: Path, resume: bool) -> None:
-    """Raise when `out` holds something that this run must not touch."""
-    if out.exists() and not out.is_dir():
-        raise OmnifuseError(f"{out}: is a file; --out names a folder")
-    if not out.is_dir() or all(is_leftover(path) for path in out.iterdir()):
-        return
-    if not (out / RUN).exists():
-        raise OmnifuseError(f"{out}: holds files that are not a run; choose another --out")
-    if not resume:
-        raise OmnifuseError(f"{out}: already holds a run; go on with it by --resume, or choose another --out")
+def _begin(recipe: Recipe, dataset: Dataset, out: Path, identity: dict[str, Any], main: bool) -> Pipeline:
+    """A pipeline with fitted processors (those of the run, when there are any) and fresh weights.
 
-
-def _claim(out: Path, identity: dict[str, Any], accelerator: Accelerator) -> bool:
-    """Make `out` the directory of this run; tells whether the run is already finished."""
-    if (out / RUN).exists():
-        _compare(read_json(out / RUN, "run"), identity, out)
-    finished = (out / "config.json").exists()
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        remove_leftovers(out)
-        remove_leftovers(out / "checkpoints")
-        write_json(out / RUN, identity)
-    accelerator.wait_for_everyone()
-    return finished
-
-
-def _compare(known: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    """Raise when the run in `out` was started from another recipe or other data."""
-    for path, old, new in _differences(known["recipe"], now["recipe"]):
-        raise OmnifuseError(f"{out}: holds a run with {path} = {old!r}, now it is {new!r}; undo the change or choose another --out")
-    if known["data"] != now["data"]:
-        raise OmnifuseError(f"{out}: the data have changed since this run began; choose another --out")
-
-
-def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [found for key in keys for found in _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
-    return [] if old == new else [(path, old, new)]
-
-
-def _identity(recipe: Recipe) -> dict[str, Any]:
-    """What must be equal for a run to go on: everything but what does not change the weights."""
-    value = recipe.dump()
-    for section, option in (("train", "log_steps"), ("train", "tracking"), ("data", "cache_mb"), ("data", "store")):
-        value[section].pop(option)
-    value.pop("evaluate")
-    return value
-
-
-def _untrained(recipe: Recipe, dataset: Dataset, out: Path) -> Pipeline:
-    """A pipeline with fitted processors (those of the run, when it is being resumed) and fresh weights."""
-    if (out / PROCESSORS).exists():
+    The main rank claims the folder only when everything is built, so a recipe that is refused leaves it free.
+    """
+    begun = (out / RUN).exists() and (out / PROCESSORS).exists()
+    if begun:
         processors = load_processors(recipe.columns, out)
     else:
         processors = fit_processors(recipe.columns, dataset.split("train"), recipe.model.demands(recipe.columns))
-        save_processors(processors, out)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    return Pipeline.build(recipe.columns, processors, recipe.model)
+    pipeline = Pipeline.build(recipe.columns, processors, recipe.model)
+    if main:
+        claim_run(out, identity)
+        if not begun:
+            save_processors(processors, out)
+    return pipeline
 
 
 def _on_main_first(accelerator: Accelerator, work: Callable[[], Any]) -> Any:

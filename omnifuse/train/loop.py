@@ -75,16 +75,14 @@ class Trainer:
         self.rows = len(train)
         self.total = max(1, math.ceil(config.epochs * self.rows / config.batch_size))
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
-        if config.batch_size % (self.world * config.accumulate):
-            raise OmnifuseError(
-                f"train.batch_size: {config.batch_size} rows cannot be divided over {self.world} ranks × {config.accumulate} parts"
-            )
+        check_batch(config, self.world)
 
     def run(self) -> Progress:
         """Train to the end, from the last checkpoint if there is one; the pipeline then holds the best weights."""
         checkpoints = Checkpoints(self.run_folder)
         progress = checkpoints.restore(self.pipeline.model, self.optimizer)
-        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=progress.scale, enabled=self.config.precision == "fp16")
+        if self.scaler.is_enabled() and progress.scaler:
+            self.scaler.load_state_dict(progress.scaler)
         self.model = self.accelerator.prepare_model(self.pipeline.model)
         main = self.accelerator.is_main_process
         self.observer.started(self.total, progress.step, self.config.batch_size)
@@ -101,7 +99,8 @@ class Trainer:
     def _until_checkpoint(self, progress: Progress, history: History | None) -> Progress:
         """Train up to the next checkpoint, and validate where one is due."""
         start, began = progress.step, time.perf_counter()
-        stop = min(self._next(start, self.config.checkpoint_steps), self._next(start, self.config.validate_steps))
+        every = self.config.checkpoint_steps or self.config.validate_steps
+        stop = min(self._next(start, every), self._next(start, self.config.validate_steps))
         step, losses, since, done = start, [], began, start
         for step, batch in enumerate(self._batches(start, stop), start=start + 1):
             losses.append(self.step(step - 1, batch))
@@ -122,7 +121,7 @@ class Trainer:
         if step == self._next(start, self.config.validate_steps):
             self._validate(progress, history)
         progress.seconds += time.perf_counter() - began
-        progress.scale = self.scaler.get_scale() if self.scaler.is_enabled() else progress.scale
+        progress.scaler = self.scaler.state_dict()
         return progress
 
     def step(self, step: int, batch: Batch) -> Tensor:
@@ -233,6 +232,12 @@ class Trainer:
 
     def _entry(self, kind: str, step: int, **values: Any) -> dict[str, Any]:
         return {"kind": kind, "step": step, "epoch": round(step * self.config.batch_size / self.rows, 4), **values}
+
+
+def check_batch(config: TrainConfig, ranks: int) -> None:
+    """Raise unless the global batch divides evenly over ranks and accumulated parts."""
+    if config.batch_size % (ranks * config.accumulate):
+        raise OmnifuseError(f"train.batch_size: {config.batch_size} rows cannot be divided over {ranks} ranks × {config.accumulate} parts")
 
 
 def _parts(batch: Batch, count: int) -> Iterator[Batch]:

@@ -57,8 +57,11 @@ class History:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Write one entry."""
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise OmnifuseError(f"{self.path}: cannot be written ({error.strerror}); free some space, then go on with --resume") from None
         if self._board is not None:
             for name, value in _scalars(entry):
                 self._board.add_scalar(f"{entry['kind']}/{name}", value, entry["step"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +13,9 @@ import torch
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import CategoryConfig
-from omnifuse.data.modalities.processor import Processor, presence
+from omnifuse.data.modalities.processor import Processor, is_absent, presence
+
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
 
 class CategoryProcessor(Processor[CategoryConfig]):
@@ -33,11 +36,12 @@ class CategoryProcessor(Processor[CategoryConfig]):
     @classmethod
     def canonical(cls, value: Any) -> str | None:
         """The label as a word."""
-        if value is None or value != value:
+        if is_absent(value):
             return None
         if isinstance(value, float | np.floating) and float(value).is_integer():
             value = int(value)
-        return str(value).strip() or None
+        label = str(value).strip()
+        return WHOLE.sub(r"\1", label) or None
 
     def fit(self, raws: Iterable[Any]) -> None:
         """Learn the labels; the most frequent ones where there are more than `max_classes`."""

@@ -74,9 +74,12 @@ def load_processors(schema: Schema, folder: Path) -> dict[str, Processor[Any]]:
     for name in schema.used:
         if name not in saved:
             raise OmnifuseError(f'{folder / FILE}: the processor of column "{name}" is missing; the files do not belong together')
-        entry = saved[name]
-        processor = MODALITIES.build(MODALITIES.parse(entry["options"], f"columns.{name}"))
-        processor.load_state(entry["state"])
+        try:
+            processor = MODALITIES.build(MODALITIES.parse(saved[name]["options"], f"columns.{name}"))
+            processor.load_state(saved[name]["state"])
+        except Exception as error:  # whatever a damaged file leads a processor to
+            fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise OmnifuseError(f'{folder / FILE}: the processor of column "{name}" is damaged ({fault})') from None
         processors[name] = processor
     return processors
 

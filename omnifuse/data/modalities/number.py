@@ -13,7 +13,9 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import NumberConfig
-from omnifuse.data.modalities.processor import Processor, presence
+from omnifuse.data.modalities.processor import Processor, is_absent, presence
+
+FARTHEST = 1e6
 
 
 class NumberProcessor(Processor[NumberConfig]):
@@ -32,7 +34,7 @@ class NumberProcessor(Processor[NumberConfig]):
     @classmethod
     def canonical(cls, value: Any) -> float | None:
         """A float; words such as `12.5` are read, `n/a` and infinities are refused."""
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if is_absent(value) or (isinstance(value, str) and not value.strip()):
             return None
         try:
             number = float(value)
@@ -55,8 +57,9 @@ class NumberProcessor(Processor[NumberConfig]):
         self.std_ = deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0
 
     def item(self, raw: Any) -> np.ndarray:
-        """() float32."""
-        return np.float32((raw - self.mean_) / self.std_)  # pyright: ignore[reportReturnType]
+        """() float32, at most a million deviations from the mean, so that one wild number cannot overflow a loss."""
+        deviations = (raw - self.mean_) / self.std_
+        return np.float32(min(max(deviations, -FARTHEST), FARTHEST))  # pyright: ignore[reportReturnType]
 
     def collate(self, items: Sequence[np.ndarray | None]) -> Values:
         """(B,) float32."""

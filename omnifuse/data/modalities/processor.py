@@ -101,13 +101,20 @@ class MediaProcessor(Processor[C]):
     @classmethod
     def canonical(cls, value: Any) -> Any:
         """A path stays a path until it is fetched; bytes stay bytes; other objects are encoded."""
-        if value is None or (isinstance(value, float) and np.isnan(value)):
+        if is_absent(value):
             return None
         if isinstance(value, Path):
             value = str(value)
         if isinstance(value, str):
             return value.strip() or None
         return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else cls.serialise(value)
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a value stands for nothing: `None`, NaN of any kind, or the marks of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def presence(items: Sequence[np.ndarray | None]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import TextConfig
-from omnifuse.data.modalities.processor import Processor, presence
+from omnifuse.data.modalities.processor import Processor, is_absent, presence
 
 PAD, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 
@@ -36,7 +36,7 @@ class TextProcessor(Processor[TextConfig]):
     @classmethod
     def canonical(cls, value: Any) -> str | None:
         """The text as it stands, or `None` where nothing is written."""
-        if value is None or value != value:
+        if is_absent(value):
             return None
         text = value if isinstance(value, str) else str(value)
         return text if text.strip() else None
@@ -71,7 +71,8 @@ class TextProcessor(Processor[TextConfig]):
     def decode(self, data: torch.Tensor) -> list[str]:
         """(B, T) ids → texts; padding and marks are left out."""
         assert self.tokenizer_ is not None, "fit first"
-        return self.tokenizer_.decode_batch(data.tolist(), skip_special_tokens=True)
+        texts = self.tokenizer_.decode_batch(data.tolist(), skip_special_tokens=True)
+        return [text.removeprefix(" ") for text in texts]  # the blank that every text is given before it is cut
 
     @property
     def spec(self) -> ValueSpec:
@@ -93,6 +94,7 @@ class TextProcessor(Processor[TextConfig]):
 
     def _limit(self) -> None:
         assert self.tokenizer_ is not None
+        self.tokenizer_.encode_special_tokens = True  # a user's "[PAD]" is five letters like any others
         self.tokenizer_.no_padding()
         self.tokenizer_.enable_truncation(self.config.max_length)
 
