@@ -38,7 +38,7 @@ _HOMES = {
     "evaluate": "omnifuse.evaluation.evaluation",
     "fit": "omnifuse.train.fit",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "evaluate", "fit"]
 
 silence_telemetry()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,8 @@ from omnifuse.cli.options import RunFolder
 from omnifuse.core.errors import OmnifuseError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from omnifuse.pipeline.pipeline import Pipeline
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
@@ -47,32 +50,26 @@ def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: 
 
     Answers stand in columns `predicted_TARGET` and `predicted_TARGET_probability`; columns that hold bytes are left out.
     """
-    import pyarrow as pa
-
     from omnifuse.cli.progress import counting
     from omnifuse.core.atomic import replacing
-    from omnifuse.data.table import iterate_rows, read_table
+    from omnifuse.data.table import iterate_rows, read_table, written_schema
 
-    kept = [field.name for field in read_table(rows).schema().to_pyarrow_schema() if not pa.types.is_large_binary(field.type)]
+    kept = written_schema(read_table(rows))
 
     def joined() -> Iterator[dict[str, Any]]:
         answers = pipeline.predict_each(rows, probabilities=probabilities)
-        for row, answer in zip(iterate_rows(read_table(rows), kept), answers, strict=True):
+        for row, answer in zip(iterate_rows(read_table(rows), kept.names), answers, strict=True):
             yield {**row, **{f"predicted_{name}": value for name, value in answer.items()}}
 
     with counting("predicting") as progress, replacing(out) as temporary:
-        return _write(joined(), temporary, out.suffix.lower(), progress)
+        return _write(joined(), kept, temporary, out.suffix.lower(), progress)
 
 
-def _write(rows: Iterator[dict[str, Any]], path: Path, ending: str, progress: Any) -> int:
+def _write(rows: Iterator[dict[str, Any]], given: pa.Schema, path: Path, ending: str, progress: Callable[[int], None]) -> int:
     """Write rows a few thousand at a time; returns how many."""
-    from itertools import islice
-
     import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
 
-    count, writer = 0, None
+    count, writer, schema = 0, None, given
     with path.open("wb") as file:
         while part := list(islice(rows, 4096)):
             count += len(part)
@@ -80,16 +77,39 @@ def _write(rows: Iterator[dict[str, Any]], path: Path, ending: str, progress: An
             if ending == ".jsonl":
                 file.writelines((json.dumps(row, ensure_ascii=False, default=str) + "\n").encode() for row in part)
                 continue
-            if ending == ".csv":
-                part = [{k: json.dumps(v, ensure_ascii=False) if isinstance(v, dict | list) else v for k, v in row.items()} for row in part]
-            table = pa.Table.from_pylist(part, schema=writer[1] if writer else None)
             if writer is None:
-                make = pyarrow.csv.CSVWriter if ending == ".csv" else pyarrow.parquet.ParquetWriter
-                writer = (make(file, table.schema), table.schema)
-            writer[0].write_table(table)
-        if writer:
-            writer[0].close()
+                answers = pa.Table.from_pylist([{k: v for k, v in row.items() if k not in given.names} for row in part]).schema
+                schema = pa.schema([*given, *answers])
+                writer = _writer(file, schema, ending)
+            writer.write_table(_flat(pa.Table.from_pylist(part, schema=schema), ending))
+        if writer is None and ending != ".jsonl":
+            writer = _writer(file, schema, ending)
+        if writer is not None:
+            writer.close()
     return count
+
+
+def _writer(file: Any, schema: pa.Schema, ending: str) -> Any:
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if ending == ".parquet":
+        return pyarrow.parquet.ParquetWriter(file, schema)
+    return pyarrow.csv.CSVWriter(file, _flat(schema.empty_table(), ending).schema)
+
+
+def _flat(table: pa.Table, ending: str) -> pa.Table:
+    """For CSV: lists and mappings become words of JSON."""
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema if ending == ".csv" else []):
+        if pa.types.is_nested(field.type):
+            words = [
+                value if value is None else json.dumps(value, ensure_ascii=False, default=str)
+                for value in table.column(position).to_pylist()
+            ]
+            table = table.set_column(position, pa.field(field.name, pa.string()), pa.array(words, pa.string()))
+    return table
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from omnifuse.data.csv_file import read_csv
 
 if TYPE_CHECKING:
     import daft
+    import pyarrow as pa
 
 SUFFIXES = {
     ".csv": "csv",
@@ -82,6 +83,16 @@ def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator
             yield from batch.to_pylist()
     except Exception as error:  # Daft raises many kinds, and finds damage only when it reads
         raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
+
+
+def written_schema(table: Table) -> pa.Schema:
+    """Arrow types of the columns that can be written as a table again: all but those that hold bytes or objects."""
+    import pyarrow as pa
+
+    if isinstance(table, LocalTable):
+        return pa.schema([(name, pa.string()) for name in table.column_names])
+    schema = table.schema().to_pyarrow_schema()
+    return pa.schema([field for field in schema if not (pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type))])
 
 
 def fingerprint(source: Any) -> str:

@@ -140,8 +140,12 @@ class Pipeline:
         )
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Pipeline:
+    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> Pipeline:
         """Read a pipeline that `save` or a training run wrote.
+
+        Args:
+            folder: the run.
+            device: where the model goes; `auto` is an accelerator if there is one, else the CPU.
 
         Raises:
             OmnifuseError: there is none, it is incomplete, or its files do not belong together.
@@ -163,6 +167,8 @@ class Pipeline:
             raise OmnifuseError(f"{folder}/config.json: incomplete or damaged ({type(error).__name__}: {error})") from None
         processors = load_processors(schema, folder)
         load_weights(model, folder / "model.safetensors")
+        if device == "auto":
+            device = torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else "cpu"
         return cls(schema, processors, model.eval(), config).to(device)
 
     def _iterate(self, rows: Any) -> Iterator[dict[str, Any]]:
