@@ -28,13 +28,14 @@ def colour_rows(folder: Path, count: int = 96, seed: int = 0, absent: float = 0.
     Columns: picture (path of an 8×8 PNG in `folder`), question (text), size (number), shop (category), answer (yes/no),
     price (number that depends on size and colour). A share of the values in each input column is absent.
     """
-    random = np.random.default_rng(seed)
+    random, shades = np.random.default_rng(seed), np.random.default_rng(0)
     names = list(COLOURS)
     folder.mkdir(parents=True, exist_ok=True)
     for name, colour in COLOURS.items():
         for shade in range(4):
-            pixels = np.clip(np.array(colour) + random.integers(-20, 20, (8, 8, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / f"{name}-{shade}.png")
+            pixels = np.clip(np.array(colour) + shades.integers(-20, 20, (8, 8, 3)), 0, 255).astype(np.uint8)
+            if not (folder / f"{name}-{shade}.png").exists():
+                Image.fromarray(pixels).save(folder / f"{name}-{shade}.png")
     rows = []
     for _ in range(count):
         colour, asked = (names[i] for i in random.integers(0, 3, 2))

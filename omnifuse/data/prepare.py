@@ -119,7 +119,8 @@ def _files(source: Any, schema: Schema, root: Path | None) -> str:
     if not names:
         return ""
     base, digest = _base(source, root), hashlib.blake2b(digest_size=16)
-    for path in sorted({str(row[name]) for row in iterate_rows(read_table(source), names) for name in names if isinstance(row[name], str)}):
+    rows = iterate_rows(read_table(source), names)
+    for path in sorted({value.strip() for row in rows for value in row.values() if isinstance(value, str) and value.strip()}):
         try:
             stat = (base / path).stat()
             digest.update(f"{path}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\x1e".encode())
