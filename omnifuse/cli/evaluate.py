@@ -16,21 +16,24 @@ if TYPE_CHECKING:
 def evaluate(
     run: RunFolder,
     data: Annotated[Path | None, typer.Option("--data", help="A table to evaluate on, in place of the run's own test split.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of relative media paths in --data.")] = None,
     split: Annotated[str, typer.Option("--split", help="Which split of the run's dataset.")] = "test",
 ) -> None:
     """Measure a run on its test split: metrics.json, evaluation.json and report.html in the run."""
     from omnifuse.cli.progress import console
 
-    evaluation, report = evaluate_run(run, data, split)
+    evaluation, report = evaluate_run(run, data, split, root)
     console.print(summary(evaluation))
     console.print(f"Report: {report}")
 
 
-def evaluate_run(run: Path, data: Path | None = None, split: str = "test") -> tuple[Evaluation, Path]:
+def evaluate_run(run: Path, data: Path | None = None, split: str = "test", root: Path | None = None) -> tuple[Evaluation, Path]:
     """Evaluate a run and write its files; returns the evaluation and the path of the report."""
     import tempfile
 
+    from omnifuse.cli.predict import media_root
     from omnifuse.core.atomic import read_json
+    from omnifuse.core.errors import OmnifuseError
     from omnifuse.data.dataset import Dataset
     from omnifuse.evaluation.config import EvaluateConfig
     from omnifuse.evaluation.evaluation import as_dataset
@@ -41,9 +44,15 @@ def evaluate_run(run: Path, data: Path | None = None, split: str = "test") -> tu
     pipeline = Pipeline.load(run)
     about = read_json(run / "config.json", "trained run")
     config = EvaluateConfig.parse(about.get("recipe", {}).get("evaluate", {}), "evaluate")
+    if data is None and "dataset" not in about:
+        raise OmnifuseError(f"{run}: does not say which data it was trained on; give --data TABLE")
     with tempfile.TemporaryDirectory() as folder:
-        rows = Dataset.open(about["dataset"]).split(split) if data is None else as_dataset(data, pipeline.schema, Path(folder))
-        name = split if data is None else data.stem
+        rows = (
+            Dataset.open(about["dataset"]).split(split)
+            if data is None
+            else as_dataset(data, pipeline.schema, Path(folder), media_root(run, root))
+        )
+        name = split if data is None else data.name  # with its ending, so that it never takes the place of a split
         evaluation = judge(pipeline, rows, split=name, config=config)
         evaluation.save(run)
         report = write_report(run, evaluation, pipeline, rows, examples=config.examples)

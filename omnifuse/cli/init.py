@@ -26,12 +26,14 @@ def init(
 ) -> None:
     """Look at a table, infer its columns, and write a recipe."""
     from rich.table import Table
+    from rich.text import Text
 
     from omnifuse.cli.progress import console
     from omnifuse.core.atomic import write_text
     from omnifuse.core.schema import Schema
-    from omnifuse.data.infer import infer_columns
+    from omnifuse.data.infer import SAMPLE, infer_columns
     from omnifuse.data.leak import find_leaks
+    from omnifuse.data.table import count_rows
 
     if out.exists() and not force:
         raise OmnifuseError(f"{out}: is already there; choose another --out, or replace it with --force")
@@ -45,18 +47,25 @@ def init(
         found = infer_columns(data, targets)
     schema = Schema(item.column for item in found.values())
     leaks = find_leaks(data, schema)
-    write_text(out, _recipe(data, out, found, leaks))
+    rows = count_rows(data)
+    write_text(out, _recipe(data, out, found, leaks, rows))
     shown = Table("column", "modality", "role", "why", box=None, header_style="bold")
     for name, item in found.items():
         modality = "–" if item.column.role == "ignore" else item.column.modality
-        shown.add_row(name, modality, item.column.role, item.why, style="dim" if item.column.role == "ignore" else None)
+        shown.add_row(Text(name), modality, item.column.role, Text(item.why), style="dim" if item.column.role == "ignore" else None)
     console.print(shown)
+    for name in targets:
+        if "different labels" in found[name].why and (labels := int(found[name].why.split()[0])) > 0.5 * rows:
+            console.print(f"\nWarning: {name} has {labels} different labels in {rows} rows; nothing can learn it.", style="yellow")
     for leak in leaks:
-        console.print(f"\n[yellow]Warning:[/yellow] {leak}.")
-    console.print(f"\nWrote {out}. Look it through, then: omnifuse train {out} --out runs/{out.resolve().parent.name}")
+        console.print(f"\nWarning: {leak}.", style="yellow")
+    run = out.stem if out.stem != "recipe" else out.resolve().parent.name
+    if rows > SAMPLE:
+        console.print(f"\nThe columns were judged by the first {SAMPLE:,} of {rows:,} rows.")
+    console.print(f"\nWrote {out}. Look it through, then: omnifuse train {out} --out runs/{run}")
 
 
-def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak]) -> str:
+def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak], rows: int) -> str:
     """The recipe as text, with the reasons beside the columns."""
     leaking = {leak.column: leak for leak in leaks}
     source = os.path.relpath(data.resolve(), out.resolve().parent)
@@ -73,19 +82,24 @@ def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak]) -
         )
         lines.append(f"  {text}  # {item.why}{warning}")
     lines += ["", "data:", f"  source: {_inline(source)}"]
-    lines += ["  split: {validation: 0.1, test: 0.1}  # add `by: COLUMN` to keep equal values on one side", ""]
-    return "\n".join([*lines, *_design([item.column for item in found.values() if item.column.is_input])])
+    repeating = next((name for name, item in found.items() if item.why.startswith("identifiers that repeat")), "COLUMN")
+    lines += [f"  split: {{validation: 0.1, test: 0.1}}  # add `by: {repeating}` to keep equal values on one side", ""]
+    return "\n".join([*lines, *_design([item.column for item in found.values() if item.column.is_input], rows)])
 
 
-def _design(inputs: list[Column]) -> list[str]:
+def _design(inputs: list[Column], rows: int) -> list[str]:
     """A model that suits the columns: bags of n-grams where texts come without pictures, attention otherwise."""
+    from omnifuse.train.config import training_length
+
     texts = [column.name for column in inputs if column.modality == "text"]
+    epochs, batch = training_length(rows)
+    train = ["train:", f"  epochs: {epochs}", f"  batch_size: {batch}", f"  patience: {max(3, epochs // 3)}"]
     if not texts or any(column.modality == "image" for column in inputs):
-        return ["model:", "  fusion: joint  # or concat, weighted_sum, product", "", "train:", "  epochs: 10", "  patience: 3", ""]
+        return ["model:", "  fusion: joint  # or concat, weighted_sum, product", "", *train, ""]
     encoders = [f"    {_inline(name)}: {{name: ngram, dropout: 0.5, buckets: 65536}}  # or transformer" for name in texts]
     return [
         *["model:", "  dim: 16", "  encoders:", *encoders, "  fusion: concat  # or weighted_sum, product, joint", ""],
-        *["train:", "  epochs: 6", "  patience: 3", "  optimizer: {name: adamw, lr: 0.01, eps: 1.0e-4}  # suits large vocabularies", ""],
+        *[*train, "  optimizer: {name: adamw, lr: 0.01, eps: 1.0e-4}  # suits large vocabularies", ""],
     ]
 
 

@@ -26,6 +26,7 @@ def predict(
     rows: Annotated[Path | None, typer.Argument(metavar="[ROWS]", help="A table of rows.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the answers: .csv, .jsonl or .parquet.")] = None,
     given: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="COLUMN=VALUE", help="One row, value by value.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of relative media paths.")] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
 ) -> None:
     """Answer the rows of a table, or one row given by --input."""
@@ -35,17 +36,19 @@ def predict(
         raise OmnifuseError("give a table of rows, or one row by --input COLUMN=VALUE")
     if rows is not None and (out is None or out.suffix.lower() not in ENDINGS):
         raise OmnifuseError(f"--out {out or ''}: name a file that ends in {', '.join(ENDINGS)}")
+    if rows is not None and out is not None and out.resolve() == rows.resolve():
+        raise OmnifuseError(f"--out {out}: is the table of rows itself; choose another file")
     pipeline = Pipeline.load(run)
     if given is not None:
         row = dict(_pair(word) for word in given)
-        typer.echo(json.dumps(pipeline.predict([row], probabilities=probabilities)[0], ensure_ascii=False))
+        typer.echo(json.dumps(pipeline.predict([row], probabilities=probabilities, root=root)[0], ensure_ascii=False))
         return
     assert rows is not None and out is not None
-    count = write_predictions(pipeline, rows, out, probabilities)
+    count = write_predictions(pipeline, rows, out, probabilities, media_root(run, root))
     typer.echo(f"Wrote {count:,} rows to {out}")
 
 
-def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: bool = False) -> int:
+def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: bool = False, root: Path | None = None) -> int:
     """Answer a table row by row and write it, with the answers beside its own columns, atomically.
 
     Answers stand in columns `predicted_TARGET` and `predicted_TARGET_probability`; columns that hold bytes are left out.
@@ -55,14 +58,25 @@ def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: 
     from omnifuse.data.table import iterate_rows, read_table, written_schema
 
     kept = written_schema(read_table(rows))
+    for name in kept.names:
+        if name.startswith("predicted_"):
+            raise OmnifuseError(f'{rows}: the column "{name}" would be mixed up with the answers; rename it or leave it out')
 
     def joined() -> Iterator[dict[str, Any]]:
-        answers = pipeline.predict_each(rows, probabilities=probabilities)
+        answers = pipeline.predict_each(rows, probabilities=probabilities, root=root)
         for row, answer in zip(iterate_rows(read_table(rows), kept.names), answers, strict=True):
             yield {**row, **{f"predicted_{name}": value for name, value in answer.items()}}
 
     with counting("predicting") as progress, replacing(out) as temporary:
         return _write(joined(), kept, temporary, out.suffix.lower(), progress)
+
+
+def media_root(run: Path, root: Path | None) -> Path | None:
+    """Folder of relative media paths: the one that is given, or the one the run was trained with."""
+    from omnifuse.core.atomic import read_json
+
+    known = read_json(run / "config.json", "trained run").get("root")
+    return root or (Path(known) if known else None)
 
 
 def _write(rows: Iterator[dict[str, Any]], given: pa.Schema, path: Path, ending: str, progress: Callable[[int], None]) -> int:

@@ -12,7 +12,7 @@ from omnifuse.core.errors import OmnifuseError, nearest, unknown
 class Config(BaseModel):
     """A section of a recipe. Unknown fields are refused; instances do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @classmethod
     def parse(cls, value: Any, where: str = "") -> Self:

@@ -53,7 +53,12 @@ class Column:
             raise OmnifuseError(f"columns.{name}: `modality` is missing (one of text, image, category, number, …)")
         if any(not isinstance(key, str) for key in value):
             raise OmnifuseError(f"columns.{name}: option names must be words, got {list(value)!r}")
-        return cls(name, **value)
+        options = dict(value)
+        modality, role = str(options.pop("modality")), options.pop("role", "input")
+        for option in ("name", "self"):
+            if option in options:
+                raise OmnifuseError(f"columns.{name}: there is no option `{option}`; the column is named by its key")
+        return cls(name, modality, role, **options)
 
     def dump(self) -> dict[str, Any]:
         """The column as a recipe writes it."""

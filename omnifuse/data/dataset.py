@@ -37,7 +37,10 @@ class Dataset:
 
         self.path, self.manifest, self.split_name = path, manifest, split
         self.schema = Schema.parse(manifest["columns"])
-        self._rows = lance.dataset(str(path / "rows.lance"))
+        try:
+            self._rows = lance.dataset(str(path / "rows.lance"))
+        except (ValueError, OSError) as error:
+            raise OmnifuseError(f"{path}: this dataset is damaged; remove it and prepare it again ({str(error).splitlines()[0]})") from None
         self._media = MediaReader(path / "media.lance")
         names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
         self._index = np.arange(len(names)) if split is None else np.flatnonzero(names == split)

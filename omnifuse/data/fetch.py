@@ -27,7 +27,7 @@ def fetch(reference: str, root: Path, max_bytes: int) -> bytes:
     path = root / reference
     try:
         if not path.is_file():
-            raise BadValue("not a regular file" if path.exists() else "no such file")
+            raise BadValue("not a regular file" if path.exists() else f"no such file in {root} (data.root names the folder)")
         size = path.stat().st_size
         if size > max_bytes:
             raise BadValue(f"{size / 1e6:.1f} MB is over the limit of {max_bytes / 1e6:.1f} MB (data.max_file_mb)")

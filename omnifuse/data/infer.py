@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from omnifuse.data.table import iterate_rows, read_table
 SAMPLE = 5000
 FEW_LABELS = 20
 IMAGE_FILE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|ppm)$", re.IGNORECASE)
+DRESS = re.compile(r"[$€£¥%,\s]")
+DATE = re.compile(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$")
 IDENTIFIER = re.compile(r"(^|[\s_\-])(id|uuid|guid|index|idx)$|^unnamed: ?\d*$|^__index_level_\d+__$|^$", re.IGNORECASE)
 
 
@@ -87,9 +90,16 @@ def _modality(look: _Look, root: Path) -> tuple[str | None, str]:
     is_identifier = IDENTIFIER.search(look.name) is not None and not look.is_target
     if is_identifier and distinct > 0.95 * len(values):
         return None, "an identifier"
+    if distinct == 1 and not look.missing and not look.is_target:
+        return None, "the same value in every row"
     numbers = [number for value in values if (number := _number(value)) is not None]
+    codes = sum(isinstance(value, str) and re.match(r"^0\d", value.strip()) is not None for value in values)
+    if codes > 0.02 * len(values) and len(numbers) > 0.98 * len(values):
+        return "category", f"codes with leading zeros ({distinct} different){look.missing}"
     if len(numbers) > 0.98 * len(values):
         return _numeric(look, numbers, is_identifier)
+    if is_identifier and not look.is_target and distinct <= 0.95 * len(values):
+        return "category", f"identifiers that repeat ({distinct} different){look.missing}"
     return _words(look)
 
 
@@ -105,18 +115,33 @@ def _numeric(look: _Look, numbers: list[float], is_identifier: bool) -> tuple[st
     return "number", f"numbers from {min(numbers):g} to {max(numbers):g}{look.missing}"
 
 
-def _words(look: _Look) -> tuple[str, str]:
-    words = [str(value) for value in look.values]
+def _words(look: _Look) -> tuple[str | None, str]:
+    words = [str(value).strip() for value in look.values]
     length = sum(map(len, words)) / len(words)
     each = sum(len(word.split()) for word in words) / len(words)
     different = look.distinct / len(words)
     few = look.distinct <= 30 and different <= 0.1
     if look.is_target:
-        sentence = each >= 4 and different > 0.5
-        return ("text", "sentences") if sentence else ("category", f"{look.distinct} different labels{look.missing}")
+        return "category", f"{look.distinct} different labels{look.missing}"
+    dressed = _dressed(words)
+    if dressed:
+        return None, dressed
     if not few and (each >= 4 or (different > 0.5 and (each >= 2 or length > 12))):
         return "text", f"about {each:.0f} words each, {look.distinct} different{look.missing}"
+    if different > 0.5 and look.distinct > FEW_LABELS:
+        return None, f"{look.distinct} different labels in {len(words)} rows: too rare to learn from"
     return "category", f"{look.distinct} different labels{look.missing}"
+
+
+def _dressed(words: list[str]) -> str:
+    """Why words that are really numbers or dates are left out."""
+    if len(set(words)) <= FEW_LABELS:
+        return ""
+    if sum(_number(DRESS.sub("", word)) is not None for word in words) > 0.98 * len(words):
+        return f"numbers written as {words[0]!r}; write them plainly, such as 1083.31, to use them"
+    if sum(DATE.match(word) is not None for word in words) > 0.98 * len(words):
+        return f"dates such as {words[0]!r} are not read; add columns for what matters, such as month or age in days"
+    return ""
 
 
 def _is_absent(value: Any) -> bool:
@@ -137,6 +162,7 @@ def _is_picture(value: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.csv_file import read_csv
 
@@ -62,6 +64,8 @@ def read_table(source: Any) -> Table:
         return _listed(source, list(dict.fromkeys(name for row in source for name in row)))
     kind = f"{type(source).__module__}.{type(source).__name__}"
     if kind.startswith("pandas."):
+        if not source.columns.is_unique:
+            raise OmnifuseError("the data frame has two columns of one name; rename one of them")
         return _listed(source.to_dict("records"), list(source.columns))
     if kind.startswith("pyarrow."):
         import daft
@@ -83,6 +87,12 @@ def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator
             yield from batch.to_pylist()
     except Exception as error:  # Daft raises many kinds, and finds damage only when it reads
         raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
+
+
+def count_rows(source: Any) -> int:
+    """Number of rows of a table."""
+    table = read_table(source)
+    return sum(1 for _ in table.rows()) if isinstance(table, LocalTable) else table.count_rows()
 
 
 def written_schema(table: Table) -> pa.Schema:
@@ -124,8 +134,10 @@ def _read_file(path: Path) -> Table:
         near = sorted(p.name for p in path.parent.glob("*") if p.suffix in SUFFIXES)[:5] if path.parent.is_dir() else []
         hint = f"; this folder holds {', '.join(near)}" if near else ""
         raise OmnifuseError(f"{path}: no such file{hint}")
-    if not path.is_file():
+    if path.is_dir():
         raise OmnifuseError(f"{path}: is a folder; give the table inside it (CSV, TSV, JSONL or Parquet)")
+    if not path.is_file():
+        raise OmnifuseError(f"{path}: is not a regular file")
     if path.stat().st_size == 0:
         raise OmnifuseError(f"{path}: the file is empty")
     kind = _format(path)
@@ -140,8 +152,21 @@ def _read_file(path: Path) -> Table:
         raise OmnifuseError(f"{path}: cannot be read as {kind} ({str(error).splitlines()[0][:160]})") from None
 
 
-def _listed(rows: Sequence[Mapping[str, Any]], names: list[str]) -> LocalTable:
-    return LocalTable(names, lambda: iter(rows))
+def _listed(rows: Sequence[Mapping[Any, Any]], names: list[Any]) -> LocalTable:
+    """Rows of Python objects; column names become words, scalars of NumPy become Python's."""
+    words = [str(name) for name in names]
+    for word in words:
+        if words.count(word) > 1:
+            raise OmnifuseError(f'the column "{word}" is there twice; rename one of them')
+
+    def each() -> Iterator[dict[str, Any]]:
+        for row in rows:
+            yield {
+                word: value.item() if isinstance(value := row.get(name), np.generic) else value
+                for word, name in zip(words, names, strict=True)
+            }
+
+    return LocalTable(words, each)
 
 
 def _format(path: Path) -> str:

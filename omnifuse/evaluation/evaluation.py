@@ -47,11 +47,12 @@ class Evaluation:
         return [line for test in self.details.get("shuffle", {}).values() for line in test.get("sentences", [])]
 
     def save(self, run: Path) -> None:
-        """Write `metrics.json` (other splits in it are kept) and `evaluation.json`."""
+        """Write `metrics.json` (other splits in it are kept) and `evaluation.json`, or `evaluation-NAME.json` of other rows than test."""
         path = run / "metrics.json"
         known = read_json(path, "metrics") if path.exists() else {}
-        write_json(path, {**known, self.split: self.metrics})
-        write_json(run / "evaluation.json", {"split": self.split, "rows": self.rows, **self.details})
+        write_json(path, {**(known if isinstance(known, dict) else {}), self.split: self.metrics})
+        name = "evaluation.json" if self.split == "test" else f"evaluation-{self.split}.json"
+        write_json(run / name, {"split": self.split, "rows": self.rows, **self.details})
 
 
 def evaluate(

@@ -11,18 +11,21 @@ from omnifuse.evaluation.collect import Answers
 from omnifuse.evaluation.metrics import MAIN, row_scores
 
 VISIBLE = 0.005
+NEGLIGIBLE = 0.02
 
 
 def shuffle_test(target: str, modality: str, answers: Answers) -> dict[str, Any]:
     """Compare the model's answers with its answers when one column is dealt out anew among the rows.
 
-    d_i = score_i − score_i(shuffled), worsening = mean d ± 1.96·sd(d)/√n. A column is *used* when the interval lies
-    above 0 and the worsening is at least 0.5 points of accuracy (0.5 % of the error for numbers).
+    d_i = score_i − score_i(shuffled), worsening = mean d ± 1.96·sd(d)/√n. The model *uses* a column when the interval
+    lies above 0 and the worsening is at least 0.5 points of accuracy (0.5 % of the error of a number). It *ignores* it
+    when the interval, and the 3/n that n rows without any change still allow, lie below 2 points (2 %). Else the
+    verdict is *unclear*: too few rows to tell.
 
     Source: permutation importance (Breiman 2001; Fisher et al. 2019, arXiv 1801.01489), here over encoded tokens.
 
     Returns:
-        `metric`, `intact`, `rows`, `columns` (by column `shuffled`, `worsening`, `interval`, `used`), `sentences`.
+        `metric`, `intact`, `rows`, `columns` (by column `shuffled`, `worsening`, `interval`, `used`, `verdict`), `sentences`.
     """
     rows = min((len(predicted) for predicted in answers.shuffled.values()), default=0)
     if rows == 0:
@@ -34,23 +37,30 @@ def shuffle_test(target: str, modality: str, answers: Answers) -> dict[str, Any]
         mixed = row_scores(modality, answers.truth[:rows], predicted[:rows])
         loss = sign * (intact - mixed)
         mean, half = float(loss.mean()), 1.96 * float(loss.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
-        least = VISIBLE if modality == "category" else VISIBLE * max(float(intact.mean()), 1e-12)
-        used = mean - half > 0 and mean >= least
+        scale = 1.0 if modality == "category" else max(float(intact.mean()), 1e-12)
+        used = mean - half > 0 and mean >= VISIBLE * scale
+        small = max(mean + half, 3 / rows * scale) < NEGLIGIBLE * scale
+        verdict = "uses" if used else "ignores" if small else "unclear"
         columns[column] = {
             "shuffled": float(mixed.mean()),
             "worsening": mean,
             "interval": [mean - half, mean + half],
             "used": used,
+            "verdict": verdict,
         }
-        sentences.append(_sentence(target, column, metric, float(intact.mean()), float(mixed.mean()), used))
+        sentences.append(_sentence(target, column, metric, float(intact.mean()), float(mixed.mean()), verdict))
     return {"metric": metric, "intact": float(intact.mean()), "rows": rows, "columns": columns, "sentences": sentences}
 
 
-def _sentence(target: str, column: str, metric: str, intact: float, mixed: float, used: bool) -> str:
-    change = f"{metric} {'stays' if not used else 'falls' if metric == 'accuracy' else 'rises'}"
-    figures = f"from {_figure(intact)} to {_figure(mixed)}" if used else f"at {_figure(mixed)} (from {_figure(intact)})"
-    verb = "uses" if used else "ignores"
-    return f"For {target}, the model {verb} {column}: {change} {figures} when {column} is shuffled."
+def _sentence(target: str, column: str, metric: str, intact: float, mixed: float, verdict: str) -> str:
+    before, after = _figure(intact), _figure(mixed)
+    when = f"when {column} is shuffled."
+    if verdict == "uses":
+        change = "falls" if metric == "accuracy" else "rises"
+        return f"For {target}, the model uses {column}: {metric} {change} from {before} to {after} {when}"
+    if verdict == "ignores":
+        return f"For {target}, the model ignores {column}: {metric} stays at {after} (from {before}) {when}"
+    return f"For {target}, too few rows to tell whether the model uses {column}: {metric} goes from {before} to {after} {when}"
 
 
 def _figure(value: float) -> str:

@@ -72,7 +72,9 @@ class ModelConfig(Config):
         _check_names(self.encoders, schema.inputs, "model.encoders", "input column")
         _check_names(self.heads, schema.targets, "model.heads", "target column")
         for name in schema.inputs:
-            self.encoder_of(name, schema[name].modality)
+            heads = getattr(self.encoder_of(name, schema[name].modality), "heads", 1)
+            if self.dim % heads:
+                raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {heads} attention heads of the encoder of {name}")
         for name in schema.targets:
             self.head_of(name, schema[name].modality)
 

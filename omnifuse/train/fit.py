@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +19,9 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import FILE as PROCESSORS
 from omnifuse.data.modalities.fitting import fit_processors, load_processors, save_processors
 from omnifuse.data.prepare import prepare
+from omnifuse.data.table import count_rows
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.config import training_length
 from omnifuse.train.recipe import Recipe, apply_settings
 from omnifuse.train.run_folder import DATASET, RUN, check_run, claim_run, compare_run, run_identity
 from omnifuse.train.tracking import Observer, Silent
@@ -65,11 +69,15 @@ def fit(
             raise unknown("column", name, chosen, where="target")
         chosen[name] = {**chosen[name], "role": "target"}
     folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="omnifuse-"))
+    if not out:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     is_file = isinstance(data, str | Path)
+    epochs, batch_size = training_length(count_rows(data))
     value = {
         "name": Path(data).stem if is_file else folder.name,
         "columns": chosen,
         "data": {"source": str(data) if is_file else "given rows"},
+        "train": {"epochs": epochs, "batch_size": batch_size},
     }
     recipe = Recipe.make(apply_settings(value, [f"{key}={_yaml(inner)}" for key, inner in (settings or {}).items()]))
     return train(recipe, folder, base=Path.cwd(), source=None if is_file else data, resume=resume, observer=observer)
@@ -141,7 +149,8 @@ def train(
             "device": str(accelerator.device),
             "ranks": accelerator.num_processes,
         }
-        about = {"name": recipe.name, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
+        root = {"root": str((base / recipe.data.root).resolve())} if recipe.data.root else {}
+        about = {"name": recipe.name, **root, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
         versions = {"omnifuse": omnifuse.__version__, "torch": str(torch.__version__)}
         pipeline.save(out, {**about, "versions": versions})
     accelerator.wait_for_everyone()

@@ -32,7 +32,7 @@ class Recipe(Config):
         data, model, train, evaluate: one section for each step.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     name: str = "run"
     seed: int = 0
@@ -51,7 +51,7 @@ class Recipe(Config):
         """
         path = Path(path)
         try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+            value = _read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise OmnifuseError(f"{path}: no such recipe; make one with `omnifuse init DATA`") from None
         except (OSError, UnicodeDecodeError) as error:
@@ -60,6 +60,8 @@ class Recipe(Config):
             mark = getattr(error, "problem_mark", None)
             where = f" line {mark.line + 1}" if mark else ""
             raise OmnifuseError(f"{path}:{where} not valid YAML ({getattr(error, 'problem', error)})") from None
+        except ValueError as error:
+            raise OmnifuseError(f"{path}: holds a value that cannot be read ({str(error).splitlines()[0]})") from None
         if not isinstance(value, dict):
             raise OmnifuseError(f"{path}: a recipe is a mapping with `columns` and `data`")
         value.setdefault("name", path.stem if path.stem != "recipe" else path.resolve().parent.name)
@@ -69,6 +71,8 @@ class Recipe(Config):
     def make(cls, value: Mapping[str, Any]) -> Recipe:
         """Validate a recipe given as a mapping, and check that its sections fit each other."""
         recipe = cls.parse(dict(value))
+        if not recipe.name.strip() or recipe.name.startswith(".") or any(mark in recipe.name for mark in "/\\\0\n"):
+            raise OmnifuseError(f"name: {recipe.name!r} cannot name files; leave out slashes and leading dots")
         recipe.columns.check_trainable()
         check_columns(recipe.columns)
         recipe.model.check(recipe.columns)
@@ -95,8 +99,8 @@ def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
         if not equals or not path.strip():
             raise OmnifuseError(f"--set {setting}: write it as path=value, such as train.epochs=3")
         try:
-            chosen = yaml.safe_load(text)
-        except yaml.YAMLError:
+            chosen = _read_yaml(text)
+        except (yaml.YAMLError, ValueError):
             raise OmnifuseError(f"--set {setting}: the value is not valid YAML; put it in quotes") from None
         *parents, last = path.strip().split(".")
         place: dict[str, Any] = result
@@ -112,6 +116,19 @@ def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
             place = inner
         place[last] = chosen
     return result
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without aliases: a few lines of them can stand for billions of values."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not read in recipes", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 (it is a SafeLoader)
 
 
 def _copy(value: Any) -> Any:

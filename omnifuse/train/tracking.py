@@ -79,12 +79,12 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and "step" in entry and "kind" in entry:
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int) and "kind" in entry:
             entries.append(entry)
     return entries
 

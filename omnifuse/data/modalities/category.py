@@ -13,7 +13,7 @@ import torch
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import CategoryConfig
-from omnifuse.data.modalities.processor import Processor, is_absent, presence
+from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, presence
 
 WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
@@ -40,7 +40,7 @@ class CategoryProcessor(Processor[CategoryConfig]):
             return None
         if isinstance(value, float | np.floating) and float(value).is_integer():
             value = int(value)
-        label = str(value).strip()
+        label = checked_text(value).strip()
         return WHOLE.sub(r"\1", label) or None
 
     def fit(self, raws: Iterable[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
@@ -43,6 +43,13 @@ class ImageConfig(PartConfig):
     channels: Literal[1, 3] = 3
     mean: tuple[float, ...] = (0.5,)
     std: tuple[Annotated[float, Field(gt=0)], ...] = (0.5,)
+
+    @model_validator(mode="after")
+    def _one_for_each_channel(self) -> ImageConfig:
+        for option in ("mean", "std"):
+            if len(getattr(self, option)) not in (1, self.channels):
+                raise OmnifuseError(f"{option}: give one value, or one for each of the {self.channels} channels")
+        return self
 
 
 class CategoryConfig(PartConfig):

@@ -16,6 +16,7 @@ from omnifuse.data.modalities.config import NumberConfig
 from omnifuse.data.modalities.processor import Processor, is_absent, presence
 
 FARTHEST = 1e6
+LARGEST = 1e100  # squares of larger ones overflow
 
 
 class NumberProcessor(Processor[NumberConfig]):
@@ -40,8 +41,8 @@ class NumberProcessor(Processor[NumberConfig]):
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             raise BadValue(f"{str(value)[:40]!r} is not a number") from None
-        if math.isinf(number):
-            raise BadValue(f"{value!r} is not a finite number")
+        if abs(number) > LARGEST:
+            raise BadValue(f"{value!r} is too large for a number")
         return None if math.isnan(number) else number
 
     def fit(self, raws: Iterable[Any]) -> None:

@@ -13,6 +13,7 @@ import torch
 from omnifuse.core.registry import PartConfig
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
+from omnifuse.data.fetch import BadValue
 
 C = TypeVar("C", bound=PartConfig)
 
@@ -115,6 +116,16 @@ def is_absent(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def checked_text(value: Any) -> str:
+    """The value as a word that can be stored: halves of surrogate pairs are refused."""
+    text = str(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadValue("not valid Unicode text") from None
+    return text
 
 
 def presence(items: Sequence[np.ndarray | None]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import TextConfig
-from omnifuse.data.modalities.processor import Processor, is_absent, presence
+from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, presence
 
 PAD, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 
@@ -38,7 +38,7 @@ class TextProcessor(Processor[TextConfig]):
         """The text as it stands, or `None` where nothing is written."""
         if is_absent(value):
             return None
-        text = value if isinstance(value, str) else str(value)
+        text = checked_text(value)
         return text if text.strip() else None
 
     def fit(self, raws: Iterable[Any]) -> None:

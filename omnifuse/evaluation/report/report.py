@@ -39,8 +39,11 @@ NAMES = {
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
 
 
+VERDICTS = {"uses": "used", "ignores": "ignored", "unclear": "unclear"}
+
+
 def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Dataset, *, examples: int = 8) -> Path:
-    """Write `report.html` into the folder of a run.
+    """Write `report.html` into the folder of a run; of other rows than the test split, `report-NAME.html`.
 
     The page stands alone: pictures and plots are inside it, and it fetches nothing. The same inputs give the same bytes.
 
@@ -77,7 +80,7 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         "recipe": json.dumps(config["recipe"], indent=2, ensure_ascii=False) if config.get("recipe") else None,
         "versions": {"omnifuse": omnifuse.__version__, "Python": platform.python_version(), **dict(_versions())},
     }
-    path = run / "report.html"
+    path = run / ("report.html" if evaluation.split == "test" else f"report-{evaluation.split}.html")
     write_text(path, render(page))
     return path
 
@@ -101,7 +104,7 @@ def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: i
         "modality": modality,
         "answer": _answer(evaluation, target, metric, floor),
         "sentences": [
-            {"text": text, "used": column["used"]}
+            {"text": text, "used": column["used"], "verdict": VERDICTS[column["verdict"]]}
             for text, column in zip(test.get("sentences", []), test.get("columns", {}).values(), strict=True)
         ],
         "plots": list(_plots(evaluation, target, test, floor[metric], metric, f"t{position}")),

@@ -89,7 +89,7 @@ class NgramConfig(EncoderConfig):
     modalities = ("text",)
     name: str = "ngram"
     order: Annotated[int, Field(ge=1, le=5)] = 2
-    buckets: Annotated[int, Field(ge=16)] = 16384
+    buckets: Annotated[int, Field(ge=16, le=100_000_000)] = 16384
     dropout: Dropout = 0.1
 
 
