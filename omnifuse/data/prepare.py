@@ -180,10 +180,10 @@ def _canonical_rows(
 def _check_quarantine(quarantined: list[dict[str, Any]], kept: int, dropped: int, config: DataConfig) -> None:
     total = kept + len(quarantined)
     if kept == 0 and dropped:
-        raise OmnifuseError(f"data.source: no row is left to train on: none of {dropped + len(quarantined)} has a value in a target")
+        raise OmnifuseError(f"data.source: no row is left: none of {dropped + len(quarantined)} has a value in a target")
     if kept == 0:
         first = f"; the first: row {quarantined[0]['row']}, {quarantined[0]['column']}: {quarantined[0]['reason']}" if quarantined else ""
-        raise OmnifuseError(f"data.source: no row is left to train on{first}")
+        raise OmnifuseError(f"data.source: no row is left{first}")
     if len(quarantined) > config.quarantine_share * total:
         first = quarantined[0]
         raise OmnifuseError(

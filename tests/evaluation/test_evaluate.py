@@ -230,7 +230,7 @@ def test_the_files_have_their_layout_and_keep_other_splits(learned: Learned, jud
         test = details["shuffle"][target]
         assert set(test) == {"metric", "intact", "rows", "columns", "sentences"}
         assert list(test["columns"]) == learned.pipeline.schema.inputs
-        assert all(set(column) == {"shuffled", "worsening", "interval", "used"} for column in test["columns"].values())
+        assert all(set(column) == {"shuffled", "worsening", "interval", "used", "verdict"} for column in test["columns"].values())
     assert not list(tmp_path.glob(".writing-*"))
 
 

@@ -59,10 +59,11 @@ def test_a_column_that_cannot_matter_is_ignored(learned: Learned, column: str) -
     with torch.no_grad():
         for parameter in pipeline.model.encoders[column].parameters():
             parameter.zero_()
-    found = of.evaluate(pipeline, learned.rows, root=learned.folder)
+    found = of.evaluate(pipeline, learned.rows * 4, root=learned.folder)
     for target in pipeline.schema.targets:
         test = found.details["shuffle"][target]
         assert test["columns"][column]["used"] is False
+        assert test["columns"][column]["verdict"] == "ignores"
         assert test["columns"][column]["worsening"] == 0
         assert test["columns"][column]["shuffled"] == test["intact"]
         stays = "accuracy" if target == "answer" else "mae"
@@ -75,9 +76,20 @@ def test_a_model_that_answers_nothing_but_its_bias_ignores_everything(learned: L
         for encoder in pipeline.model.encoders.children():
             for parameter in encoder.parameters():
                 parameter.zero_()
-    found = of.evaluate(pipeline, learned.rows, root=learned.folder)
+    found = of.evaluate(pipeline, learned.rows * 4, root=learned.folder)
     assert not any(column["used"] for test in found.details["shuffle"].values() for column in test["columns"].values())
     assert all(" ignores " in sentence for sentence in found.sentences())
+
+
+def test_a_few_rows_cannot_show_that_a_column_is_ignored(learned: Learned) -> None:
+    pipeline = copy.deepcopy(learned.pipeline)
+    with torch.no_grad():
+        for encoder in pipeline.model.encoders.children():
+            for parameter in encoder.parameters():
+                parameter.zero_()
+    found = of.evaluate(pipeline, learned.rows[:20], root=learned.folder)
+    assert {column["verdict"] for test in found.details["shuffle"].values() for column in test["columns"].values()} == {"unclear"}
+    assert all("too few rows to tell" in sentence for sentence in found.sentences())
 
 
 def test_the_seed_alone_decides_how_values_are_dealt(learned: Learned, judged: Evaluation) -> None:
