@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from omnifuse.core.errors import OmnifuseError
 
 if TYPE_CHECKING:
-    from omnifuse.core.schema import Column
     from omnifuse.data.infer import Found
     from omnifuse.data.leak import Leak
 
@@ -67,6 +66,9 @@ def init(
 
 def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak], rows: int) -> str:
     """The recipe as text, with the reasons beside the columns."""
+    from omnifuse.core.schema import Schema
+    from omnifuse.train.design import suggest_design
+
     leaking = {leak.column: leak for leak in leaks}
     source = os.path.relpath(data.resolve(), out.resolve().parent)
     source = source if not source.startswith(os.path.join("..", "..")) else str(data.resolve())
@@ -84,23 +86,13 @@ def _recipe(data: Path, out: Path, found: dict[str, Found], leaks: list[Leak], r
     lines += ["", "data:", f"  source: {_inline(source)}"]
     repeating = next((name for name, item in found.items() if item.why.startswith("identifiers that repeat")), "COLUMN")
     lines += [f"  split: {{validation: 0.1, test: 0.1}}  # add `by: {repeating}` to keep equal values on one side", ""]
-    return "\n".join([*lines, *_design([item.column for item in found.values() if item.column.is_input], rows)])
+    design = suggest_design(Schema(item.column for item in found.values()), rows)
+    return "\n".join([*lines, *_section("model", design["model"]), *_section("train", design["train"])])
 
 
-def _design(inputs: list[Column], rows: int) -> list[str]:
-    """A model that suits the columns: bags of n-grams where texts come without pictures, attention otherwise."""
-    from omnifuse.train.config import training_length
-
-    texts = [column.name for column in inputs if column.modality == "text"]
-    epochs, batch = training_length(rows)
-    train = ["train:", f"  epochs: {epochs}", f"  batch_size: {batch}", f"  patience: {max(3, epochs // 3)}"]
-    if not texts or any(column.modality == "image" for column in inputs):
-        return ["model:", "  fusion: joint  # or concat, weighted_sum, product", "", *train, ""]
-    encoders = [f"    {_inline(name)}: {{name: ngram, dropout: 0.5, buckets: 65536}}  # or transformer" for name in texts]
-    return [
-        *["model:", "  dim: 16", "  encoders:", *encoders, "  fusion: concat  # or weighted_sum, product, joint", ""],
-        *[*train, "  optimizer: {name: adamw, lr: 0.01, eps: 1.0e-4}  # suits large vocabularies", ""],
-    ]
+def _section(name: str, options: dict[str, Any]) -> list[str]:
+    """A section of the recipe, one option a line."""
+    return [f"{name}:", *(f"  {option}: {_inline(value)}" for option, value in options.items()), ""]
 
 
 def _inline(value: object) -> str:

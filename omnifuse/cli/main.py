@@ -48,6 +48,9 @@ def main() -> None:
     except OmnifuseError as error:
         print(f"omnifuse: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(f"omnifuse: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         _stopped()
     except SystemExit as ended:

@@ -34,6 +34,8 @@ def predict(
 
     if (rows is None) == (given is None):
         raise OmnifuseError("give a table of rows, or one row by --input COLUMN=VALUE")
+    if given is not None and out is not None:
+        raise OmnifuseError("--out goes with a table of rows; the answer to --input is printed")
     if rows is not None and (out is None or out.suffix.lower() not in ENDINGS):
         raise OmnifuseError(f"--out {out or ''}: name a file that ends in {', '.join(ENDINGS)}")
     if rows is not None and out is not None and out.resolve() == rows.resolve():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +26,9 @@ def train(
 
     loaded = Recipe.load(recipe, settings)
     check_run(out, resume)
-    with counting("reading") as progress:
-        dataset = prepare_recipe(loaded, recipe.parent, progress=progress)
+    if os.environ.get("RANK", "0") == "0":  # the other ranks of a distributed run find it done
+        with counting("reading") as progress:
+            prepare_recipe(loaded, recipe.parent, progress=progress)
     with training_bar() as bar:
-        bar.said(f"{len(dataset):,} rows in {dataset.path}")
         run(loaded, out, base=recipe.parent, resume=resume, observer=bar)
         bar.said(f"Trained: {out}. Next: omnifuse evaluate {out}")

@@ -71,9 +71,10 @@ class Tokens:
         return Tokens(torch.where(mask.unsqueeze(-1), self.values, 0), mask)
 
     def select(self, index: Tensor | slice) -> Tokens:
-        """The rows that `index` picks, without the positions that none of them uses."""
+        """The rows that `index` picks, without the positions behind the last one that is used."""
         mask = self.mask[index]
-        longest = max(1, int(mask.any(dim=0).sum()))
+        used = mask.any(dim=0).nonzero()
+        longest = int(used[-1]) + 1 if len(used) else 1
         return Tokens(self.values[:, :longest][index], mask[:, :longest])
 
     @staticmethod

@@ -56,7 +56,7 @@ def _rows(path: Path, names: list[str], delimiter: str) -> Iterator[dict[str, An
         reader = arrow_csv.open_csv(
             path,
             arrow_csv.ReadOptions(block_size=BLOCK, column_names=names, skip_rows=0, use_threads=False),
-            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=len(names) > 1),
             arrow_csv.ConvertOptions(column_types={name: pa.string() for name in names}, strings_can_be_null=False),
         )
         first = True

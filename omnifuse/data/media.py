@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Full, Queue
 from threading import Thread
 from typing import Any
 
@@ -21,7 +21,7 @@ BATCH_BYTES = 32_000_000
 class Media:
     """Writes files into a Lance table while rows are read: each content once, verified by decoding it once.
 
-    Memory: the files waiting to be written (32 MB) and a short key for every different path.
+    Memory: the files waiting to be written (three times 32 MB) and a short key for every different path.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -31,7 +31,7 @@ class Media:
         self._stored: set[str] = set()
         self._batch: list[tuple[str, bytes]] = []
         self._bytes = 0
-        self._queue: SimpleQueue[list[tuple[str, bytes]] | None] = SimpleQueue()
+        self._queue: Queue[list[tuple[str, bytes]] | None] = Queue(maxsize=2)
         self._writer: Thread | None = None
         self._failure: BaseException | None = None
 
@@ -73,7 +73,8 @@ class Media:
             self._flush()
         if self._writer is None:
             return
-        self._queue.put(None)
+        if self._failure is None:
+            self._put(None)
         self._writer.join()
         if kind is None and self._failure is not None:
             raise OSError(str(self._failure).splitlines()[0])
@@ -89,8 +90,19 @@ class Media:
         if self._writer is None:
             self._writer = Thread(target=self._write, daemon=True)
             self._writer.start()
-        self._queue.put(self._batch)
+        self._put(self._batch)
         self._batch, self._bytes = [], 0
+
+    def _put(self, batch: list[tuple[str, bytes]] | None) -> None:
+        """Hand a batch to the writer; wait while it is behind, and stop when it has failed."""
+        while self._writer is not None and self._writer.is_alive():
+            try:
+                self._queue.put(batch, timeout=0.2)
+                return
+            except Full:
+                continue
+        if self._failure is not None:
+            raise OSError(str(self._failure).splitlines()[0])
 
     def _write(self) -> None:
         import lance

@@ -12,7 +12,7 @@ from omnifuse.core.atomic import replacing, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import SPLITS, DataConfig, Split
-from omnifuse.data.dataset import GROUP, ID, SPLIT, Dataset
+from omnifuse.data.dataset import FORMAT, GROUP, ID, SPLIT, Dataset
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.media import Media
 from omnifuse.data.modalities.fitting import processor_class
@@ -85,7 +85,7 @@ def prepare(
         _check_quarantine(quarantined, len(rows), dropped, config)
         rows.sort(key=lambda row: (row[ID], row[GROUP] or "", row[SPLIT] or ""))  # equal rows of different groups too
         _number_duplicates(rows, by_column=config.split.column is not None)
-        _split(rows, config, seed)
+        _split(rows, config, seed, set(by_split))
         sizes: dict[Split, int] = {split: sum(row[SPLIT] == split for row in rows) for split in SPLITS}
         check_splits(sizes, config.split)
         Dataset.write(folder, rows, schema, report | {"splits": sizes, "seed": seed, "media": len(media)})
@@ -110,7 +110,7 @@ def _version(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, ro
     columns = [(name, schema[name].modality, schema[name].is_target) for name in schema.used]
     settings = config.model_dump(mode="json", include={"root", "split", "bad_values", "quarantine_share", "max_file_mb"})
     prints = [(split, fingerprint(source), _files(source, schema, root)) for split, source in by_split.items()]
-    return hashlib.blake2b(repr((columns, sorted(settings.items()), prints, seed)).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(repr((FORMAT, columns, sorted(settings.items()), prints, seed)).encode(), digest_size=8).hexdigest()
 
 
 def _files(source: Any, schema: Schema, root: Path | None) -> str:
@@ -205,13 +205,13 @@ def _number_duplicates(rows: list[dict[str, Any]], by_column: bool) -> None:
             row[ID] = f"{base}-{count}"
 
 
-def _split(rows: list[dict[str, Any]], config: DataConfig, seed: int) -> None:
+def _split(rows: list[dict[str, Any]], config: DataConfig, seed: int, given: set[Any]) -> None:
     """Fill in the split of every row that its source does not already say."""
     if config.split.column:
         for row, split in zip(rows, read_splits([row[GROUP] for row in rows], config.split.column), strict=True):
             row[SPLIT] = split
-        return
-    given = {row[SPLIT] for row in rows}
+            row[GROUP] = row[ID].partition("-")[0]
+        given = given | {row[SPLIT] for row in rows}
     shares: dict[Split, float] = {}
     if "test" not in given:
         shares["test"] = config.split.test

@@ -14,7 +14,7 @@ class EvaluateConfig(Config):
 
     Attributes:
         shuffle: run the shuffle test of every input column.
-        shuffle_rows: rows that the shuffle test uses at most.
+        shuffle_rows: about how many rows the shuffle test uses at most (in whole blocks of 4,096).
         examples: right and wrong examples shown in the report, of each.
         batch_size: rows at a time.
     """

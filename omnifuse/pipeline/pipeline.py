@@ -189,6 +189,10 @@ class Pipeline:
                 f"the table has none of the columns the model reads ({', '.join(self.schema.inputs)});"
                 f" it has {', '.join(table.column_names)}"
             )
+        for name in self.schema.inputs:
+            others = [other for other in table.column_names if other not in self.schema]
+            if name not in known and (hint := nearest(name, others)).startswith("did you mean"):
+                raise OmnifuseError(f'the table has no column "{name}"; {hint} Rename it, or drop it if {name} is really absent')
         return iterate_rows(table, known)
 
     def _decode(self, answers: Mapping[str, torch.Tensor], probabilities: bool) -> list[dict[str, Any]]:

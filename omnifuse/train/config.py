@@ -99,15 +99,3 @@ class TrainConfig(Config):
         if self.batch_size % self.accumulate:
             raise OmnifuseError(f"accumulate: {self.accumulate} parts do not divide the batch of {self.batch_size}")
         return self
-
-
-def training_length(rows: int) -> tuple[int, int]:
-    """Epochs and batch size for a table of so many rows: small tables get small batches and at least about 600 steps.
-
-    >>> training_length(300), training_length(2_500), training_length(20_000)
-    ((32, 16), (8, 32), (6, 128))
-    """
-    batch = 16
-    while batch < 128 and batch * 2 * 40 <= rows:
-        batch *= 2
-    return min(40, max(6, round(600 * batch / max(rows, 1)))), batch

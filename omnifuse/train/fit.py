@@ -6,13 +6,14 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 import omnifuse
-from omnifuse.core.errors import unknown
+from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
@@ -21,7 +22,7 @@ from omnifuse.data.modalities.fitting import fit_processors, load_processors, sa
 from omnifuse.data.prepare import prepare
 from omnifuse.data.table import count_rows
 from omnifuse.pipeline.pipeline import Pipeline
-from omnifuse.train.config import training_length
+from omnifuse.train.design import suggest_design
 from omnifuse.train.recipe import Recipe, apply_settings
 from omnifuse.train.run_folder import DATASET, RUN, check_run, claim_run, compare_run, run_identity
 from omnifuse.train.tracking import Observer, Silent
@@ -72,12 +73,12 @@ def fit(
     if not out:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     is_file = isinstance(data, str | Path)
-    epochs, batch_size = training_length(count_rows(data))
+    design = suggest_design(Schema.parse(chosen), count_rows(data))
     value = {
         "name": Path(data).stem if is_file else folder.name,
         "columns": chosen,
         "data": {"source": str(data) if is_file else "given rows"},
-        "train": {"epochs": epochs, "batch_size": batch_size},
+        **design,
     }
     recipe = Recipe.make(apply_settings(value, [f"{key}={_yaml(inner)}" for key, inner in (settings or {}).items()]))
     return train(recipe, folder, base=Path.cwd(), source=None if is_file else data, resume=resume, observer=observer)
@@ -109,13 +110,19 @@ def train(
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
 
     from omnifuse.train.loop import Trainer, check_batch
 
     out, observer = Path(out), observer or Silent()
     config = recipe.train
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-    accelerator = Accelerator(mixed_precision="no" if config.precision == "fp32" else config.precision, cpu=config.device == "cpu")
+    patience = InitProcessGroupKwargs(timeout=timedelta(days=1))  # ranks wait for the first one to prepare and to validate
+    accelerator = Accelerator(
+        mixed_precision="no" if config.precision == "fp32" else config.precision, cpu=config.device == "cpu", kwargs_handlers=[patience]
+    )
+    if config.precision == "fp16" and accelerator.device.type == "cpu":
+        raise OmnifuseError("train.precision: fp16 needs an accelerator; use bf16 or fp32 on the CPU")
     check_run(out, resume)
     dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
     identity = run_identity(recipe, dataset)
