@@ -54,6 +54,11 @@ def evaluate_run(run: Path, data: Path | None = None, split: str = "test", root:
         )
         name = split if data is None else data.name  # with its ending, so that it never takes the place of a split
         evaluation = judge(pipeline, rows, split=name, config=config)
+        if data is None and split == "test":
+            held_out = Dataset.open(about["dataset"]).split("validation")
+            if len(held_out):
+                plain = config.model_copy(update={"shuffle": False})
+                judge(pipeline, held_out, split="validation", config=plain).save_metrics(run)
         evaluation.save(run)
         report = write_report(run, evaluation, pipeline, rows, examples=config.examples)
     return evaluation, report

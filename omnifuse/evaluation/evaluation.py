@@ -48,11 +48,15 @@ class Evaluation:
 
     def save(self, run: Path) -> None:
         """Write `metrics.json` (other splits in it are kept) and `evaluation.json`, or `evaluation-NAME.json` of other rows than test."""
+        self.save_metrics(run)
+        name = "evaluation.json" if self.split == "test" else f"evaluation-{self.split}.json"
+        write_json(run / name, {"split": self.split, "rows": self.rows, **self.details})
+
+    def save_metrics(self, run: Path) -> None:
+        """Write the figures of this split into `metrics.json`, beside those of other splits."""
         path = run / "metrics.json"
         known = read_json(path, "metrics") if path.exists() else {}
         write_json(path, {**(known if isinstance(known, dict) else {}), self.split: self.metrics})
-        name = "evaluation.json" if self.split == "test" else f"evaluation-{self.split}.json"
-        write_json(run / name, {"split": self.split, "rows": self.rows, **self.details})
 
 
 def evaluate(

@@ -43,6 +43,7 @@ def test_a_run_is_judged_on_another_table_beside_its_own_test_split(tmp_path: Pa
     assert here(tmp_path, "evaluate", "run", "--data", "test.csv").code == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"] == first
+    assert set(metrics) == {"test", "validation", "test.csv"}
     assert "test.csv" in metrics
     assert (tmp_path / "run" / "report.html").read_bytes() == page
     assert (tmp_path / "run" / "report-test.csv.html").exists()

@@ -137,10 +137,10 @@ def test_another_table_is_evaluated_under_its_own_name(job: Job, here: Here) -> 
     before = json.loads((job.folder / "runs/one/metrics.json").read_text(encoding="utf-8"))
     ended = here(job.folder, "evaluate", "runs/one", "--data", "later.csv")
     assert ended.code == 0, ended.err
-    assert "(30 later rows)" in ended.out
+    assert "(30 later.csv rows)" in ended.out
     after = json.loads((job.folder / "runs/one/metrics.json").read_text(encoding="utf-8"))
     assert after["test"] == before["test"]
-    assert after["later"]["answer"]["accuracy"] >= 0
+    assert after["later.csv"]["answer"]["accuracy"] >= 0
 
 
 def test_a_finished_run_is_resumed_without_training_again(job: Job, here: Here) -> None:
