@@ -79,7 +79,7 @@ def test_ignored_columns_and_texts_are_not_accused():
 @pytest.mark.parametrize("modality", ["category", "number"])
 def test_tiny_tables_give_no_alarm_and_no_error(count: int, modality: str):
     rows = [{"x": float(i * 7919 % 13), "y": "c", "answer": i % 2} for i in range(count)]
-    _leaks(rows, x="number", y="category", answer=_target(modality))
+    assert _leaks(rows, x="number", y="category", answer=_target(modality)) == []
 
 
 @pytest.mark.parametrize("modality", ["category", "number"])
