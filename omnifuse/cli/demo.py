@@ -10,52 +10,55 @@ import typer
 
 from omnifuse.cli.options import Settings
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.recipes import RECIPES, write_recipe
 
-DEMOS = {"easy_vqa": "questions about pictures"}
+FIRST = "easy_vqa"
 
 
 def demo(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"Which: {', '.join(DEMOS)}.")] = "easy_vqa",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help=f"Which: {', '.join(RECIPES)}.")] = FIRST,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run.")] = Path("runs/demo"),
     settings: Settings = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Prepare, train and evaluate on real data, answer one question, and show where the report is.
+    """Prepare, train and evaluate on real data, and show where the reports are.
 
-    The tables and the recipe are put beside the run, in RUN-data; a run of an earlier demo in RUN is replaced.
+    The recipe and its tables are put beside the run, in RUN-data; a run of an earlier demo in RUN is replaced. All but
+    easy_vqa read their data from the folder that the variable OMNIFUSE_DATA names.
     """
     from omnifuse.cli.evaluate import evaluate_run, summary
     from omnifuse.cli.prepare import describe
     from omnifuse.cli.progress import console, counting, training_bar
     from omnifuse.core.errors import unknown
-    from omnifuse.recipes.easy_vqa.tables import write_tables
     from omnifuse.train.fit import prepare_recipe
     from omnifuse.train.fit import train as run
     from omnifuse.train.recipe import Recipe
 
-    if name not in DEMOS:
-        raise unknown("demo", name, DEMOS)
+    if name not in RECIPES:
+        raise unknown("demo", name, RECIPES)
     folder = out.parent / f"{out.name}-data"
     _make_room(out)
-    tables = write_tables(folder)
-    recipe_file = folder / "recipe.yaml"
-    shutil.copyfile(Path(__file__).parents[1] / "recipes" / name / "recipe.yaml", recipe_file)
+    recipe_file = write_recipe(name, folder)
     recipe = Recipe.load(recipe_file, settings)
     console.rule(f"1. prepare {recipe_file}")
     with counting("reading") as progress:
         dataset = prepare_recipe(recipe, folder, progress=progress)
-    console.print(describe(dataset))
+    console.print(describe(dataset), markup=False)
+    console.print(f"Data report: {(dataset.path / 'data.html').resolve()}", markup=False)
+    if not recipe.columns.targets:
+        return
     console.rule(f"2. train → {out}")
     with training_bar() as bar:
         pipeline = run(recipe, out, base=folder, observer=bar)
     console.rule("3. evaluate")
     evaluation, report = evaluate_run(out)
     console.print(summary(evaluation))
-    console.rule("4. use")
-    row = _first_row(tables["test"])
-    answer = pipeline.predict([{"image": row["image"], "question": row["question"]}])[0]
-    console.print(f"{row['question']} → {answer['answer']} ({answer['answer_probability']:.1%}); the picture: {row['image']}")
+    if name == FIRST:
+        console.rule("4. use")
+        row = _first_row(folder / "test.csv")
+        answer = pipeline.predict([{"image": row["image"], "question": row["question"]}])[0]
+        console.print(f"{row['question']} → {answer['answer']} ({answer['answer_probability']:.1%}); the picture: {row['image']}")
+        console.print(f'Ask it yourself: omnifuse predict {out} --input image={row["image"]} --input question="what color is the shape?"')
     console.print(f"\nReport: {report.resolve()}")
-    console.print(f'Ask it yourself: omnifuse predict {out} --input image={row["image"]} --input question="what color is the shape?"')
 
 
 def _make_room(out: Path) -> None:
@@ -66,7 +69,7 @@ def _make_room(out: Path) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     known = read_json(out / RUN, "demo run") if (out / RUN).exists() else {}
-    if known.get("recipe", {}).get("name") not in DEMOS:
+    if known.get("recipe", {}).get("name") not in RECIPES:
         raise OmnifuseError(f"{out}: holds something that is not a demo; choose another --out")
     shutil.rmtree(out)
 

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from omnifuse.cli.options import RecipeFile, Settings
+from omnifuse.core.errors import OmnifuseError, nearest
 
 if TYPE_CHECKING:
     from omnifuse.data.dataset import Dataset
 
+EXPORTS = ("parquet", "webdataset", "datasets")
 
-def prepare(recipe: RecipeFile, settings: Settings = []) -> None:  # noqa: B006 (typer copies it)
-    """Turn the sources of a recipe into a prepared dataset."""
+
+def prepare(
+    recipe: RecipeFile,
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+    runner: Annotated[str | None, typer.Option("--runner", help="native (this process) or ray (a cluster).")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Of the Ray cluster; one is started here when left out.")] = None,
+    export: Annotated[Path | None, typer.Option("--export", metavar="FOLDER", help="Also write the dataset there.")] = None,
+    export_format: Annotated[str, typer.Option("--format", help="Of the export: parquet, webdataset or datasets.")] = "parquet",
+) -> None:
+    """Turn the sources of a recipe into a prepared dataset, with a report (data.html)."""
     from omnifuse.cli.progress import console, counting
     from omnifuse.train.fit import prepare_recipe
     from omnifuse.train.recipe import Recipe
 
-    loaded = Recipe.load(recipe, settings)
+    if export_format not in EXPORTS:
+        raise OmnifuseError(f'--format: unknown format "{export_format}"; {nearest(export_format, EXPORTS)}')
+    if export is not None and export.exists():
+        raise OmnifuseError(f"--export {export}: is already there; choose another folder")
+    chosen = [f"data.runner={runner}"] if runner else []
+    chosen += [f"data.ray_address={address}"] if address else []
+    loaded = Recipe.load(recipe, [*settings, *chosen])
     with counting("reading") as progress:
         dataset = prepare_recipe(loaded, recipe.parent, progress=progress)
-    console.print(describe(dataset))
-    console.print(f"Dataset: {dataset.path}")
+    console.print(describe(dataset), markup=False)
+    console.print(f"Dataset: {dataset.path}", markup=False)
+    console.print(f"Report:  {dataset.path / 'data.html'}", markup=False)
+    if export is not None:
+        dataset.export(export, export_format)
+        console.print(f"Export:  {export} ({export_format})", markup=False)
 
 
 def describe(dataset: Dataset) -> str:
@@ -33,7 +56,10 @@ def describe(dataset: Dataset) -> str:
         lines.append("absent: " + ", ".join(f"{name} {count:,} ({count / manifest['rows']:.1%})" for name, count in absent.items()))
     for source, counts in manifest["sources"].items():
         if counts["quarantined"]:
-            lines.append(f"{source}: {counts['quarantined']:,} rows set aside, see {dataset.path / 'quarantine.json'}")
+            lines.append(f"{source}: {counts['quarantined']:,} rows set aside, see {dataset.path / 'quarantine.csv'}")
+        if counts["bad cells read as absent"]:
+            bad = counts["bad cells read as absent"]
+            lines.append(f"{source}: {bad:,} bad values read as absent, see {dataset.path / 'quarantine.csv'}")
         if counts["without target"]:
             lines.append(f"{source}: {counts['without target']:,} rows left out, for they have no target")
     return "\n".join(lines)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 from omnifuse.core.errors import OmnifuseError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 _PREFIX = ".writing-"
+_LOCK = ".lock"
+_DAY_S = 86_400
 
 
 @contextmanager
@@ -47,6 +55,32 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def scratch(folder: str | Path) -> Iterator[Path]:
+    """Give a folder for intermediate files inside `folder`, gone when the block ends.
+
+    What a killed process left there before is removed; the scratch folders of processes that still run are left alone.
+
+    Raises:
+        OmnifuseError: the disk is full or the place cannot be written.
+    """
+    folder = Path(folder)
+    path = folder / f"{_PREFIX}scratch-{uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{_PREFIX}*"):
+            if _is_dead(old):
+                _remove(old)
+        path.mkdir()
+        with open(path / _LOCK, "w") as lock:
+            _lock(lock)
+            yield path
+    except OSError as error:
+        raise OmnifuseError(f"{folder}: cannot be written ({error.strerror or error}); free some space or choose another place") from error
+    finally:
+        _remove(path)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -87,6 +121,27 @@ def _remove(path: Path) -> None:
     else:
         with suppress(OSError):  # nothing was made there, or it cannot be reached; an earlier error says more
             path.unlink(missing_ok=True)
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock of a file that only one living process can hold; false where another has it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_dead(path: Path) -> bool:
+    """Whether nobody writes there any more: its lock is free, or it has none and is a day old."""
+    with suppress(OSError):
+        if (path / _LOCK).exists() and fcntl is not None:
+            with open(path / _LOCK, "w") as lock:
+                return _lock(lock)
+        return time.time() - path.stat().st_mtime > _DAY_S
+    return False
 
 
 def _sync(path: Path) -> None:

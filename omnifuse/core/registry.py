@@ -40,7 +40,7 @@ class Entry:
 
 
 class Registry(Mapping[str, Entry]):
-    """A table of parts of one kind (`encoder`, `fusion`, `head`, `modality`, `optimizer`).
+    """A table of parts of one kind (`encoder`, `fusion`, `head`, `modality`, `optimizer`, `source`).
 
     Iterating gives the names. Extend it with a decorator:
 

@@ -20,25 +20,34 @@ class Column:
         name: its name in the table.
         modality: what one value of it is (`image`, `text`, `category`, `number`, …).
         role: `input`, `target`, `both` (given or asked for) or `ignore`.
+        source: the column of the table that it reads, its own name by default; so a `video` and an `audio` column can
+            read the pictures and the sound of one file.
         options: options of that modality, such as `size=64` for an image; checked by the modality.
 
     >>> Column("photo", "image", size=64)
-    Column(name='photo', modality='image', role='input', options={'size': 64})
+    Column('photo', 'image', 'input', size=64)
     """
 
     name: str
     modality: str
     role: Role = "input"
+    source: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
-    def __init__(self, name: str, modality: str, role: Role = "input", **options: Any) -> None:
+    def __init__(self, name: str, modality: str, role: Role = "input", source: str | None = None, **options: Any) -> None:
         """Store the parts; an unknown role is refused."""
         if role not in ROLES:
             raise OmnifuseError(f'columns.{name}.role: unknown role "{role}"; {nearest(role, ROLES)}')
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "modality", modality)
         object.__setattr__(self, "role", role)
+        object.__setattr__(self, "source", source or name)
         object.__setattr__(self, "options", options)
+
+    def __repr__(self) -> str:
+        source = "" if self.source == self.name else f", source={self.source!r}"
+        options = "".join(f", {option}={value!r}" for option, value in self.options.items())
+        return f"Column({self.name!r}, {self.modality!r}, {self.role!r}{source}{options})"
 
     @classmethod
     def parse(cls, name: str, value: Any) -> Column:
@@ -55,14 +64,18 @@ class Column:
             raise OmnifuseError(f"columns.{name}: option names must be words, got {list(value)!r}")
         options = dict(value)
         modality, role = str(options.pop("modality")), options.pop("role", "input")
+        source = options.pop("source", None)
+        if source is not None and not isinstance(source, str):
+            raise OmnifuseError(f"columns.{name}.source: expected the name of a column of the table, got {source!r}")
         for option in ("name", "self"):
             if option in options:
                 raise OmnifuseError(f"columns.{name}: there is no option `{option}`; the column is named by its key")
-        return cls(name, modality, role, **options)
+        return cls(name, modality, role, source, **options)
 
     def dump(self) -> dict[str, Any]:
         """The column as a recipe writes it."""
-        return {"modality": self.modality, "role": self.role, **self.options}
+        source = {} if self.source == self.name else {"source": self.source}
+        return {"modality": self.modality, "role": self.role, **source, **self.options}
 
     @property
     def is_input(self) -> bool:
@@ -130,6 +143,11 @@ class Schema(Mapping[str, Column]):
     def targets(self) -> list[str]:
         """Names of the columns the model learns to answer."""
         return [c.name for c in self._columns.values() if c.is_target]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The column of the table that each column in use reads."""
+        return {name: self._columns[name].source for name in self.used}
 
     @property
     def used(self) -> list[str]:

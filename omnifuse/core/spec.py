@@ -11,9 +11,11 @@ class ValueSpec(Config):
     Attributes:
         modality: name of the modality.
         shape: shape of one value without the batch, `None` where it varies: `(3, 64, 64)` for an image,
-            `(None,)` for a text of token ids, `()` for one category or number.
+            `(None,)` for a text of token ids, `()` for one category or number. The mask of a batch runs along the `None`.
         size: number of different ids (vocabulary, classes); 0 for continuous values.
         max_length: longest sequence, 0 where there is none.
+        rate_hz: steps a second of an even sequence in time (sound, an even series); 0 where there is none.
+        names: of the channels or features of one step, one after another; empty where they have none.
         optional: whether it was absent in some row of the training split.
     """
 
@@ -21,6 +23,8 @@ class ValueSpec(Config):
     shape: tuple[int | None, ...] = ()
     size: int = 0
     max_length: int = 0
+    rate_hz: float = 0
+    names: tuple[str, ...] = ()
     optional: bool = False
 
 
@@ -32,10 +36,11 @@ class InputSpec(Config):
 
     Attributes:
         size: height and width of the images in pixels.
-        channels: number of colour channels.
+        channels: number of colour channels, or of channels of a sound.
         mean, std: per-channel normalisation of pixel values that lie in [0, 1].
         tokenizer: path of a `tokenizer.json`.
         max_length: longest text in tokens.
+        rate_hz: samples a second of a sound.
     """
 
     size: int | None = None
@@ -44,6 +49,7 @@ class InputSpec(Config):
     std: tuple[float, ...] | None = None
     tokenizer: str | None = None
     max_length: int | None = None
+    rate_hz: int | None = None
 
     def demands(self) -> dict[str, object]:
         """The options that are dictated."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +13,32 @@ import pyarrow as pa
 from omnifuse.core.atomic import read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
-from omnifuse.data.media import MediaReader
+from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
+from omnifuse.data.modalities.processor import Facts
+from omnifuse.data.store import MediaReader, reader_of
 
 ID, SPLIT, GROUP = "__id__", "__split__", "__group__"
-FORMAT = 1
-_TYPES = {"string": pa.string(), "double": pa.float64()}
+FORMAT = 2
+_TYPES = {
+    "string": pa.string(),
+    "double": pa.float64(),
+    "long": pa.int64(),
+    "strings": pa.list_(pa.string()),
+    "doubles": pa.list_(pa.float64()),
+}
+
+
+class WrittenRows(Protocol):
+    """Rows on their way into a dataset, sorted by id."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def batches(self) -> Iterator[dict[str, pa.Array]]:
+        """Their marks (`__id__`, `__split__`, `__group__`) and values, a few rows at a time, by column."""
+        ...
 
 
 class Dataset:
@@ -41,45 +62,49 @@ class Dataset:
             self._rows = lance.dataset(str(path / "rows.lance"))
         except (ValueError, OSError) as error:
             raise OmnifuseError(f"{path}: this dataset is damaged; remove it and prepare it again ({str(error).splitlines()[0]})") from None
-        self._media = MediaReader(path / "media.lance")
+        self._media = MediaReader(path.parent)
         names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
         self._index = np.arange(len(names)) if split is None else np.flatnonzero(names == split)
 
     @classmethod
     def open(cls, path: str | Path) -> Dataset:
-        """Open a prepared dataset.
+        """Open a prepared dataset: a version, or the newest version in a store.
 
         Raises:
             OmnifuseError: there is none, or a newer omnifuse wrote it.
         """
         path = Path(path)
+        if not (path / "manifest.json").exists():
+            versions = sorted(path.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime_ns)
+            path = versions[-1].parent if versions else path
         manifest = read_json(path / "manifest.json", "prepared dataset")
         if manifest.get("format") != FORMAT:
             raise OmnifuseError(f"{path}: this dataset has format {manifest.get('format')}, this omnifuse reads {FORMAT}; prepare it again")
         return cls(path, manifest)
 
     @staticmethod
-    def write(folder: Path, rows: Sequence[dict[str, Any]], schema: Schema, report: dict[str, Any]) -> None:
-        """Write rows (sorted by id) and the manifest into `folder`."""
+    def write(folder: Path, rows: WrittenRows, schema: Schema, report: dict[str, Any]) -> None:
+        """Write rows and the manifest into `folder`."""
         import lance
 
-        fields = [(ID, pa.string()), (SPLIT, pa.string()), (GROUP, pa.string())]
         stored = {name: f"c{position}" for position, name in enumerate(schema.used)}  # Lance refuses some names, such as `a.b`
-        fields += [(stored[name], _TYPES[processor_class(schema[name].modality).stored_as]) for name in schema.used]
-        table_schema = pa.schema(fields)
+        marks = [(ID, pa.string()), (SPLIT, pa.string()), (GROUP, pa.string())]
+        types = pa.schema([*marks, *((stored[name], type_) for name, type_ in arrow_types(schema).items())])
+        absent = dict.fromkeys(schema.used, 0)
+        digest = hashlib.blake2b(repr(list(schema.used)).encode(), digest_size=16)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for start in range(0, len(rows), 4096):
-                part = [{stored.get(name, name): value for name, value in row.items()} for row in rows[start : start + 4096]]
-                yield pa.RecordBatch.from_pylist(part, schema=table_schema)
+            for part in rows.batches():
+                for name in absent:
+                    absent[name] += part[name].null_count
+                for pair in zip(part[ID].to_pylist(), part[SPLIT].to_pylist(), strict=True):
+                    digest.update("\x1f".join(pair).encode() + b"\x1e")
+                yield pa.record_batch([part[ID], part[SPLIT], part[GROUP], *(part[name] for name in stored)], schema=types)
 
-        lance.write_dataset(pa.RecordBatchReader.from_batches(table_schema, batches()), str(folder / "rows.lance"))
-        columns = {name: {"modality": schema[name].modality, "role": schema[name].role} for name in schema.used}
-        absent = {name: sum(row[name] is None for row in rows) for name in schema.used}
-        write_json(
-            folder / "manifest.json",
-            {"format": FORMAT, "columns": columns, "stored": stored, "rows": len(rows), "absent": absent, **report},
-        )
+        lance.write_dataset(pa.RecordBatchReader.from_batches(types, batches()), str(folder / "rows.lance"))
+        columns = {name: schema[name].dump() for name in schema.used}
+        counts = {"rows": len(rows), "absent": absent, "content": digest.hexdigest()}
+        write_json(folder / "manifest.json", {"format": FORMAT, "columns": columns, "stored": stored, **counts, **report})
 
     def split(self, name: Literal["train", "validation", "test"] | str) -> Dataset:
         """The rows of one split."""
@@ -101,12 +126,16 @@ class Dataset:
         unique, back = np.unique(rows, return_inverse=True)
         stored = self.manifest["stored"]
         table = self._rows.take(unique.tolist(), columns=[stored.get(name, name) for name in names])
-        values = {name: table.column(stored.get(name, name)).to_pylist() for name in names}
+        values = {name: _hashable(table.column(stored.get(name, name))) for name in names}
         return {name: [values[name][i] for i in back] for name in names}
 
     def media(self, keys: Sequence[str]) -> list[bytes]:
         """The files that keys of media columns stand for."""
         return self._media.read(keys)
+
+    def facts(self, name: str, keys: Sequence[str]) -> list[Facts]:
+        """What decoding the files of a media column once has told: sizes, lengths, fingerprints."""
+        return self._media.facts(reader_of(column_config(self.schema[name])), keys)
 
     def ids(self) -> list[str]:
         """The stable id of every row, in order."""
@@ -124,6 +153,12 @@ class Dataset:
                 for at in range(0, len(there), 64):
                     yield from self.media(there[at : at + 64])
 
+    def export(self, folder: str | Path, kind: str = "parquet") -> Path:
+        """Write the rows with their files for other programs: `parquet`, `webdataset` or `datasets`; see `omnifuse.data.export`."""
+        from omnifuse.data.export import export
+
+        return export(self, folder, kind)
+
     def absent(self, name: str) -> int:
         """How many rows have no value in the column."""
         if self.manifest["absent"][name] == 0:
@@ -133,3 +168,13 @@ class Dataset:
             for start in range(0, len(self), 4096)
             for value in self.take(range(start, min(start + 4096, len(self))), [name])[name]
         )
+
+
+def arrow_types(schema: Schema) -> dict[str, pa.DataType]:
+    """How the columns in use are kept."""
+    return {name: _TYPES[processor_class(schema[name].modality).stored_as] for name in schema.used}
+
+
+def _hashable(column: pa.ChunkedArray) -> list[Any]:
+    values = column.to_pylist()
+    return [None if value is None else tuple(value) for value in values] if pa.types.is_list(column.type) else values

@@ -10,7 +10,7 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.fetch import BadValue, fetch
-from omnifuse.data.media import media_key
+from omnifuse.data.store import media_key
 from omnifuse.data.modalities.fitting import Processors
 
 
@@ -20,6 +20,7 @@ class MemoryRows:
     Args:
         rows: raw rows; a column that a row does not have is absent.
         processors: by column.
+        sources: the column of the rows that each column reads, where it is another.
         columns: which columns are read.
         root: folder of relative media paths.
         max_bytes: larger files are refused unread.
@@ -35,6 +36,7 @@ class MemoryRows:
         processors: Processors,
         columns: Sequence[str],
         *,
+        sources: Mapping[str, str] | None = None,
         root: Path | None = None,
         max_bytes: int = 64_000_000,
         first: int = 1,
@@ -45,13 +47,12 @@ class MemoryRows:
         self._values: dict[str, list[Any]] = {name: [] for name in columns}
         for number, row in enumerate(rows, start=first):
             for name in columns:
-                processor = processors[name]
+                processor, given = processors[name], row.get((sources or {}).get(name, name))
                 try:
-                    value = processor.canonical(row.get(name))
+                    value = processor.read(given)
                     if processor.is_media and value is not None:
                         value = self._keep(value, root or Path.cwd(), max_bytes, processor)
                 except BadValue as error:
-                    given = row.get(name)
                     shown = f"{given}: " if isinstance(given, str | Path) else ""
                     raise OmnifuseError(f"row {number}, column {name}: {shown}{error}") from None
                 self._values[name].append(value)
@@ -71,6 +72,6 @@ class MemoryRows:
         data = fetch(value, root, max_bytes) if isinstance(value, str) else value
         key = media_key(data)
         if key not in self._files:
-            processor.verify(data)
+            processor.inspect(data)
             self._files[key] = data
         return key

@@ -91,7 +91,7 @@ def evaluate(
 
 def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None = None) -> Dataset:
     """Prepare rows that are all to be evaluated, in a folder of their own."""
-    everything = DataConfig(source="", split=SplitConfig(validation=0, test=0))
+    everything = DataConfig(source="", split=SplitConfig(validation=0, test=0), bad_values="error")
     dataset = prepare(data, schema, everything, store=store, root=Path(root) if root else None)
     return dataset.split("train")
 

@@ -43,6 +43,7 @@ class Pipeline:
     def __init__(self, schema: Schema, processors: Processors, model: MultimodalModel, config: ModelConfig) -> None:
         """Put the parts together; `load` and `build` are the usual ways."""
         self.schema, self.processors, self.model, self.config = schema, processors, model, config
+        self.max_file_mb = 64.0
 
     @classmethod
     def build(cls, schema: Schema, processors: Processors, config: ModelConfig) -> Pipeline:
@@ -90,7 +91,15 @@ class Pipeline:
         each = self._iterate(rows)
         first = 1
         while part := list(islice(each, CHUNK)):
-            memory = MemoryRows(part, self.processors, self.schema.inputs, root=base, first=first)
+            memory = MemoryRows(
+                part,
+                self.processors,
+                self.schema.inputs,
+                sources=self.schema.sources,
+                root=base,
+                max_bytes=int(self.max_file_mb * 1e6),
+                first=first,
+            )
             for answers in self.answers(memory, batch_size):
                 yield from self._decode(answers, probabilities)
             first += len(part)
@@ -169,31 +178,35 @@ class Pipeline:
         load_weights(model, folder / "model.safetensors")
         if device == "auto":
             device = torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else "cpu"
-        return cls(schema, processors, model.eval(), config).to(device)
+        pipeline = cls(schema, processors, model.eval(), config).to(device)
+        pipeline.max_file_mb = float(saved.get("recipe", {}).get("data", {}).get("max_file_mb", pipeline.max_file_mb))
+        return pipeline
 
     def _iterate(self, rows: Any) -> Iterator[dict[str, Any]]:
         if isinstance(rows, Mapping) and not (rows and all(isinstance(value, list) for value in rows.values())):
             rows = [rows]
+        sources = self.schema.sources
+        asked = list(dict.fromkeys(sources[name] for name in self.schema.inputs))
+        known = {*self.schema, *sources.values()}
         if isinstance(rows, Sequence) and not isinstance(rows, str):
             for number, row in enumerate(rows, start=1):
                 if not isinstance(row, Mapping):
                     raise OmnifuseError(f"row {number}: expected a dict of columns, got {row!r}")
                 for name in row:
-                    if name not in self.schema:
-                        raise OmnifuseError(f'row {number}: the model has no column "{name}"; {nearest(name, self.schema.inputs)}')
+                    if name not in known:
+                        raise OmnifuseError(f'row {number}: the model has no column "{name}"; {nearest(name, asked)}')
             return iter([dict(row) for row in rows])
         table = read_table(rows)
-        known = [name for name in self.schema.inputs if name in table.column_names]
-        if not known:
+        there = [name for name in asked if name in table.column_names]
+        if not there:
             raise OmnifuseError(
-                f"the table has none of the columns the model reads ({', '.join(self.schema.inputs)});"
-                f" it has {', '.join(table.column_names)}"
+                f"the table has none of the columns the model reads ({', '.join(asked)}); it has {', '.join(table.column_names)}"
             )
-        for name in self.schema.inputs:
-            others = [other for other in table.column_names if other not in self.schema]
-            if name not in known and (hint := nearest(name, others)).startswith("did you mean"):
+        for name in asked:
+            others = [other for other in table.column_names if other not in known]
+            if name not in there and (hint := nearest(name, others)).startswith("did you mean"):
                 raise OmnifuseError(f'the table has no column "{name}"; {hint} Rename it, or drop it if {name} is really absent')
-        return iterate_rows(table, known)
+        return iterate_rows(table, there)
 
     def _decode(self, answers: Mapping[str, torch.Tensor], probabilities: bool) -> list[dict[str, Any]]:
         columns: dict[str, list[Any]] = {}

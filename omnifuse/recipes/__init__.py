@@ -1,1 +1,48 @@
 """One folder a task: a recipe, and where its data come from."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from omnifuse.core.errors import OmnifuseError
+
+FOLDER = Path(__file__).parent
+RECIPES = {
+    "easy_vqa": "questions about pictures of coloured shapes",
+    "reviews": "clothing reviews: texts, age, department",
+    "covid_xray": "chest X-rays with laboratory values, most of them missing",
+    "basicmotions": "four activities from the sensors of a watch",
+    "arem": "seven activities from radio links, cut into windows",
+    "av_digits_clean": "a written digit and a spoken one",
+    "av_digits_degraded": "a noisy written digit and a noisy spoken one",
+    "emoji": "emoji with names and keywords, to be prepared",
+}
+
+
+def data_folder(of: str) -> Path:
+    """Where the data of a recipe lie: in the folder that the variable `OMNIFUSE_DATA` names.
+
+    Raises:
+        OmnifuseError: the variable is not set, or the folder has no such data.
+    """
+    named = os.environ.get("OMNIFUSE_DATA")
+    if not named:
+        raise OmnifuseError(f"OMNIFUSE_DATA is not set; it names the folder that holds {of}/")
+    folder = Path(named) / of
+    if not folder.is_dir():
+        raise OmnifuseError(f"{folder}: no such folder; OMNIFUSE_DATA names the folder that holds {of}/")
+    return folder
+
+
+def write_recipe(name: str, folder: Path) -> Path:
+    """Put a recipe into `folder`, with the tables it needs, and return its path."""
+    module = f"{__name__}.{name}.tables"
+    if find_spec(f"{__name__}.{name}") and find_spec(module):
+        import_module(module).write_tables(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.yaml"
+    path.write_text((FOLDER / name / "recipe.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    return path

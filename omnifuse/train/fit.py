@@ -20,6 +20,7 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import FILE as PROCESSORS
 from omnifuse.data.modalities.fitting import fit_processors, load_processors, save_processors
 from omnifuse.data.prepare import prepare
+from omnifuse.data.sources.places import local_path
 from omnifuse.data.table import count_rows
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.design import suggest_design
@@ -114,6 +115,7 @@ def train(
 
     from omnifuse.train.loop import Trainer, check_batch
 
+    recipe.columns.check_trainable()
     out, observer = Path(out), observer or Silent()
     config = recipe.train
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
@@ -156,7 +158,7 @@ def train(
             "device": str(accelerator.device),
             "ranks": accelerator.num_processes,
         }
-        root = {"root": str((base / recipe.data.root).resolve())} if recipe.data.root else {}
+        root = {"root": str(local_path(recipe.data.root, base).resolve())} if recipe.data.root else {}
         about = {"name": recipe.name, **root, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
         versions = {"omnifuse": omnifuse.__version__, "torch": str(torch.__version__)}
         pipeline.save(out, {**about, "versions": versions})
@@ -178,14 +180,13 @@ def prepare_recipe(
     """
     config = recipe.data
     if source is None:
-        named = config.source
-        source = {split: base / path for split, path in named.items()} if isinstance(named, dict) else base / named
+        source = config.source
         store = base / (config.store or f"{recipe.name}.dataset")
     else:
         assert out is not None, "rows given as objects need a run directory"
         store = out / DATASET
-    root = base / config.root if config.root else None
-    return prepare(source, recipe.columns, config, store=store, root=root, seed=recipe.seed, progress=progress)
+    root = local_path(config.root, base) if config.root else None
+    return prepare(source, recipe.columns, config, store=store, base=base, root=root, seed=recipe.seed, progress=progress)
 
 
 def _begin(recipe: Recipe, dataset: Dataset, out: Path, identity: dict[str, Any], main: bool) -> Pipeline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,8 +74,10 @@ class Recipe(Config):
         recipe = cls.parse(dict(value))
         if not recipe.name.strip() or recipe.name.startswith(".") or any(mark in recipe.name for mark in "/\\\0\n"):
             raise OmnifuseError(f"name: {recipe.name!r} cannot name files; leave out slashes and leading dots")
-        recipe.columns.check_trainable()
         check_columns(recipe.columns)
+        if not recipe.columns.targets:  # enough for `omnifuse prepare`; training asks for a target
+            return recipe
+        recipe.columns.check_trainable()
         recipe.model.check(recipe.columns)
         check_monitor(recipe.train.monitor, {name: recipe.columns[name].modality for name in recipe.columns.targets})
         for name in recipe.train.target_weights:
@@ -119,12 +122,26 @@ def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML without aliases: a few lines of them can stand for billions of values."""
+    """Plain YAML without aliases: a few lines of them can stand for billions of values.
+
+    As in YAML 1.2, only `true` and `false` are switches; `on`, `off`, `yes` and `no` are words, for they are keys and labels.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not read in recipes", self.peek_event().start_mark)
         return super().compose_node(parent, index)
+
+
+def _without_word_switches(resolvers: Mapping[str, Any]) -> dict[str, Any]:
+    switch = "tag:yaml.org,2002:bool"
+    kept = {letter: [(tag, pattern) for tag, pattern in known if tag != switch] for letter, known in resolvers.items()}
+    for letter in "tTfF":
+        kept[letter] = [*kept.get(letter, []), (switch, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"))]
+    return kept
+
+
+_Loader.yaml_implicit_resolvers = _without_word_switches(yaml.SafeLoader.yaml_implicit_resolvers)
 
 
 def _read_yaml(text: str) -> Any:

@@ -12,6 +12,14 @@ from omnifuse.train.recipe import Recipe
 
 RUN = "run.json"
 DATASET = "dataset"
+IDLE = (
+    ("train", "log_steps"),
+    ("train", "tracking"),
+    ("data", "cache_mb"),
+    ("data", "store"),
+    ("data", "runner"),
+    ("data", "ray_address"),
+)
 
 
 def check_run(out: Path, resume: bool) -> None:
@@ -54,7 +62,7 @@ def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any
 def run_identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """What must be equal for a run to go on: everything but what does not change the weights."""
     value = recipe.dump()
-    for section, option in (("train", "log_steps"), ("train", "tracking"), ("data", "cache_mb"), ("data", "store")):
+    for section, option in IDLE:
         value[section].pop(option)
     value.pop("evaluate")
     return {"recipe": value, "data": dataset.path.name}

@@ -37,20 +37,28 @@ RAWS: dict[str, list[Any]] = {
     "image": [_picture(seed) for seed in range(6)],
     "category": ["red", "green", "blue", "black", "white", "颜色"],
     "number": [-3.5, 0.0, 1.25, 7.0, 1e3, 42.0],
+    "set": [["red", "big"], "red|small", [], ["颜色"], {"small", "big", "red"}, '["blue"]'],
+    "datetime": ["2024-05-31", "2024-05-31T23:59:59", "1999-01-01 12:00:00+09:00", "1969-07-20T20:17:40Z", "2030-12-31", "2024-02-29 06:30"],
+    "id": ["u7", "u12", 4, "颜色", "a-b", "9"],
+    "vector": [[1, 2, 3], "[4, 5, 6]", "0 0 1", (-1.5, 2.5, 1e3), np.array([0.25, 0.5, 0.75]), "7;8;9"],
 }
+SMALL: dict[str, dict[str, Any]] = {"text": {"vocabulary": 300}, "id": {"min_count": 1}}
 
 
 def raws_of(modality: str) -> list[Any]:
     """Canonical example values."""
     assert modality in RAWS, f"add example values of the modality {modality} to RAWS in {__file__}"
-    cls = MODALITIES[modality].load()
-    return [cls.canonical(raw) for raw in RAWS[modality]]
+    return [unfitted(modality).canonical(raw) for raw in RAWS[modality]]
+
+
+def unfitted(modality: str, demands: InputSpec | None = None) -> Processor[Any]:
+    """A processor that has learned nothing; small where it may choose."""
+    return MODALITIES.build(column_config(Column("x", modality, **SMALL.get(modality, {})), demands))
 
 
 def fitted(modality: str, demands: InputSpec | None = None) -> Processor[Any]:
     """A processor that has learned from the examples; small where it may choose."""
-    small = {"vocabulary": 300} if modality == "text" else {}
-    processor = MODALITIES.build(column_config(Column("x", modality, **small), demands))
+    processor = unfitted(modality, demands)
     processor.fit(raws_of(modality))
     processor.optional_ = True
     return processor

@@ -107,7 +107,7 @@ def test_a_fit_that_was_refused_leaves_its_folder_free(rows: list[dict[str, Any]
     with pytest.raises(OmnifuseError, match="every training row has the same value"):
         of.fit([{**row, "answer": "yes"} for row in rows], columns=columns, out=tmp_path / "run", settings=TINY)
     with pytest.raises(OmnifuseError, match="not a number"):
-        of.fit([*rows, {**rows[0], "size": "big"}], columns=columns, out=tmp_path / "run", settings=TINY)
+        of.fit([*rows, {**rows[0], "size": "big"}], columns=columns, out=tmp_path / "run", settings={**TINY, "data.bad_values": "error"})
     of.fit(rows, columns=columns, out=tmp_path / "run", settings=TINY)
     assert (tmp_path / "run" / "config.json").exists()
 

@@ -13,7 +13,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.decode import decode_image, encode_image, image_size
 from omnifuse.data.modalities.config import ImageConfig
-from omnifuse.data.modalities.processor import MediaProcessor, presence
+from omnifuse.data.modalities.processor import Facts, MediaProcessor, presence
 
 
 class ImageProcessor(MediaProcessor[ImageConfig]):
@@ -27,13 +27,12 @@ class ImageProcessor(MediaProcessor[ImageConfig]):
         super().__init__(config)
         self.size_ = config.size or 0
 
-    @classmethod
-    def verify(cls, data: bytes) -> None:
-        """Decode it once."""
-        decode_image(data)
+    def inspect(self, data: bytes) -> Facts:
+        """Height and width in pixels."""
+        pixels = decode_image(data)
+        return Facts({"height": pixels.shape[0], "width": pixels.shape[1]})
 
-    @classmethod
-    def serialise(cls, value: Any) -> bytes:
+    def serialise(self, value: Any) -> bytes:
         """A Pillow image or an array (H, W[, 3]) as PNG."""
         return encode_image(value)
 

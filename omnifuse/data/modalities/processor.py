@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 
-from omnifuse.core.registry import PartConfig
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.fetch import BadValue
+from omnifuse.data.modalities.config import ModalityConfig
 
-C = TypeVar("C", bound=PartConfig)
+C = TypeVar("C", bound=ModalityConfig)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decoding a file once has told.
+
+    Attributes:
+        numbers: by name, with the unit in it: `height`, `width`, `seconds`, `rate_hz`, `channels`, `frames`, `points`, `steps`.
+        fingerprint: a perceptual hash, near for files that look or sound alike; empty where the modality has none.
+    """
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: bytes = b""
 
 
 class Processor(ABC, Generic[C]):
@@ -26,7 +40,8 @@ class Processor(ABC, Generic[C]):
 
     Attributes:
         is_media: canonical values are encoded files, stored once by content.
-        stored_as: Arrow type of the canonical value.
+        stored_as: how the dataset keeps a canonical value: `string`, `double`, `long` (integers), `strings` or `doubles`
+            (tuples). Canonical values are hashable.
     """
 
     is_media: ClassVar[bool] = False
@@ -37,14 +52,21 @@ class Processor(ABC, Generic[C]):
         self.config = config
         self.optional_ = False
 
-    @classmethod
     @abstractmethod
-    def canonical(cls, value: Any) -> Any:
-        """Make what the user gave canonical; `None` for an absent value.
+    def canonical(self, value: Any) -> Any:
+        """Make what the user gave canonical; `None` for an absent value. Nothing needs to be fitted for it.
+
+        Only options that the config names in `reads` may matter here: another value of one of them prepares the data anew.
 
         Raises:
             BadValue: the value cannot be read as this modality.
         """
+
+    def read(self, value: Any) -> Any:
+        """The canonical value; `None` for an absent one and for the words that the options call absent."""
+        if isinstance(value, str) and value.strip() in self.config.absent:
+            return None
+        return self.canonical(value)
 
     @abstractmethod
     def fit(self, raws: Iterable[Any]) -> None:
@@ -89,18 +111,15 @@ class MediaProcessor(Processor[C]):
 
     is_media = True
 
-    @classmethod
     @abstractmethod
-    def verify(cls, data: bytes) -> None:
-        """Decode once, at preparation; raises `BadValue` where the file is damaged."""
+    def inspect(self, data: bytes) -> Facts:
+        """Decode a file once, at preparation, and tell what it is; raises `BadValue` where it is damaged."""
 
-    @classmethod
     @abstractmethod
-    def serialise(cls, value: Any) -> bytes:
+    def serialise(self, value: Any) -> bytes:
         """Encode an object of the Python API (a Pillow image, an array) as a file."""
 
-    @classmethod
-    def canonical(cls, value: Any) -> Any:
+    def canonical(self, value: Any) -> Any:
         """A path stays a path until it is fetched; bytes stay bytes; other objects are encoded."""
         if is_absent(value):
             return None
@@ -108,7 +127,7 @@ class MediaProcessor(Processor[C]):
             value = str(value)
         if isinstance(value, str):
             return value.strip() or None
-        return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else cls.serialise(value)
+        return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else self.serialise(value)
 
 
 def is_absent(value: Any) -> bool:

@@ -33,11 +33,12 @@ class TextProcessor(Processor[TextConfig]):
         super().__init__(config)
         self.tokenizer_: Tokenizer | None = None
 
-    @classmethod
-    def canonical(cls, value: Any) -> str | None:
-        """The text as it stands, or `None` where nothing is written."""
+    def canonical(self, value: Any) -> str | None:
+        """The text as it stands, or `None` where nothing is written; several words in order become one text."""
         if is_absent(value):
             return None
+        if isinstance(value, list | tuple):
+            value = " ".join(str(word) for word in value if not is_absent(word))
         text = checked_text(value)
         return text if text.strip() else None
 

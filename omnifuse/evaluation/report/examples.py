@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
-from omnifuse.data.decode import decode_image, encode_image, image_size
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.fitting import processor_class
+from omnifuse.data.report.thumbnails import thumbnail
 from omnifuse.evaluation.collect import Answers
+from omnifuse.page.media import Picture
+from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.pipeline import Pipeline
 
-LONGEST_SIDE, LONGEST_TEXT, LONGEST_LABEL = 160, 300, 80
-PNG_BYTES = 16_000
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A thumbnail: a data URI, and the size it is shown at in CSS pixels; tiny pictures are `enlarged`."""
-
-    uri: str
-    width: int
-    height: int
-    enlarged: bool
+LONGEST_TEXT, LONGEST_LABEL = 300, 80
 
 
 @dataclass(frozen=True)
@@ -108,44 +96,6 @@ def pick_numbers(answers: Answers, count: int, seed: int) -> tuple[list[int], li
     parts = np.array_split(np.array(near, dtype=np.int64), min(count, len(near))) if near and count else []
     generator = np.random.default_rng(seed)
     return wrong, [int(generator.choice(part)) for part in parts]
-
-
-def figure(value: float) -> str:
-    """A number to read: three decimals below ten, then four digits, then whole numbers."""
-    size = abs(value)
-    if size and not 0.0005 <= size < 1e9:
-        return f"{value:.3g}"
-    return f"{value:,.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
-
-
-def shorten(text: str, longest: int) -> str:
-    """The beginning of a text on one line, cut between words where that loses little."""
-    text = " ".join(text.split())
-    if len(text) <= longest:
-        return text
-    head = text[:longest]
-    space = head.rfind(" ")
-    return (head[:space] if space > longest * 0.8 else head).rstrip() + "…"
-
-
-def thumbnail(data: bytes) -> Picture:
-    """A small picture of an encoded image, its sides in proportion.
-
-    Raises:
-        BadValue: it cannot be decoded.
-    """
-    height, width = image_size(data)
-    scale = min(1.0, LONGEST_SIDE / max(height, width))
-    height, width = max(1, round(height * scale)), max(1, round(width * scale))
-    pixels = decode_image(data, size=(height, width))
-    encoded, kind = encode_image(pixels), "png"
-    if len(encoded) > PNG_BYTES:  # a photograph
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
-        encoded, kind = buffer.getvalue(), "jpeg"
-    times = max(1, LONGEST_SIDE // max(height, width))
-    uri = f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
-    return Picture(uri, width * times, height * times, times > 1)
 
 
 def _example(answers: Answers, place: int, labels: Sequence[str], inputs: list[Shown]) -> Example:

@@ -1,82 +1,31 @@
-"""Plots as inline SVG. Colours are CSS variables of the page, so a plot follows its light or dark look.
-
-matplotlib draws with stand-in colours; `_svg` swaps them for `var(--…)`, gives every id the name of its plot, and
-drops what belongs to a file of its own. Text stays text: the page's font draws it, in any script.
-"""
+"""Figures of a run: learning curves, the shuffle test, answers beside the truth."""
 
 from __future__ import annotations
 
-import io
-import re
-import unicodedata
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec
-from xml.etree import ElementTree
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import ListedColormap, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-P = ParamSpec("P")
+from omnifuse.page.figures import ACCENT, INK, PAPER, QUIET, SECOND, central, one_axes, styled, to_svg
+from omnifuse.page.words import label
 
-INK, QUIET, FAINT, ACCENT, SECOND, PAPER = "#010203", "#020304", "#030405", "#040506", "#050607", "#060708"
-_COLOURS = {INK: "ink", QUIET: "quiet", FAINT: "line", ACCENT: "accent", SECOND: "second", PAPER: "paper"}
-_COLOUR = re.compile("|".join(_COLOURS))
-_FONT = re.compile(r"font: ([\d.]+px)[^;]*")
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "omnifuse",  # ids of markers and clips are then the same every time
-    "text.parse_math": False,  # a label such as "$5 or $6" is not a formula
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": QUIET,
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": QUIET,
-    "ytick.labelcolor": QUIET,
-    "figure.facecolor": "none",
-    "legend.frameon": False,
-}
 MOST_BARS, MOST_POINTS, NUMBERED = 24, 300, 20
 
 
-def _styled(draw: Callable[P, str]) -> Callable[P, str]:
-    """Draw with our style alone: what the user's matplotlibrc says would change the page."""
-
-    @wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> str:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(_STYLE)
-            return draw(*args, **kwargs)
-
-    return wrapper
-
-
-@_styled
+@styled
 def loss_curves(train: Sequence[Mapping[str, Any]], validation: Sequence[Mapping[str, Any]], *, key: str) -> str:
     """Loss over epochs: of the training batches (averaged over short stretches) and of the validation split."""
-    figure, axes = _axes(4.8, 3.0)
+    figure, axes = one_axes(4.8, 3.0)
     values = []
-    for lines, label, colour in [(train, "training", ACCENT), (validation, "validation", SECOND)]:
+    for lines, name, colour in [(train, "training", ACCENT), (validation, "validation", SECOND)]:
         epochs, losses = _series(lines, lambda line: line["loss"])
         if len(epochs):
             axes.plot(
-                *_thin(epochs, losses), color=colour, label=label, marker="o" if len(epochs) < 3 else None, markersize=4, linewidth=1.6
+                *_thin(epochs, losses), color=colour, label=name, marker="o" if len(epochs) < 3 else None, markersize=4, linewidth=1.6
             )
             values.append(losses)
     known = np.concatenate(values) if values else np.ones(1)
@@ -87,22 +36,22 @@ def loss_curves(train: Sequence[Mapping[str, Any]], validation: Sequence[Mapping
     axes.set(xlabel="epoch", ylabel="loss")
     _mark_best(axes, validation)
     axes.legend(fontsize=8)
-    return _svg(figure, key, "Loss over epochs")
+    return to_svg(figure, key, "Loss over epochs")
 
 
-@_styled
+@styled
 def metric_curve(validation: Sequence[Mapping[str, Any]], target: str, metric: str, name: str, *, key: str) -> str:
     """A metric of the validation split over epochs; the epoch that was kept is marked."""
-    figure, axes = _axes(4.8, 3.0)
+    figure, axes = one_axes(4.8, 3.0)
     epochs, values = _series(validation, lambda line: line["metrics"][target][metric])
     axes.plot(epochs, values, color=ACCENT, marker="o" if len(epochs) < 60 else None, markersize=3.5, linewidth=1.6, label="validation")
     axes.set(xlabel="epoch", ylabel=name)
     _mark_best(axes, validation)
     axes.legend(fontsize=8)
-    return _svg(figure, key, f"Validation {name} over epochs")
+    return to_svg(figure, key, f"Validation {name} over epochs")
 
 
-@_styled
+@styled
 def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) -> str:
     """The main metric as it is, and with each column shuffled, with the 95 % interval of the change; the constant answer beside them."""
     columns = test["columns"]
@@ -111,7 +60,7 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
     shuffled = np.array([column["shuffled"] for column in columns.values()])
     ends = test["intact"] + sign * np.array([column["interval"] for column in columns.values()])
     spread = np.abs(np.sort(ends, axis=1) - shuffled[:, None]).T
-    figure, axes = _axes(4.8, 1.25 + 0.5 * len(columns), grid="x")
+    figure, axes = one_axes(4.8, 1.25 + 0.5 * len(columns), grid="x")
     axes.barh(places - 0.19, test["intact"], 0.34, color=ACCENT, label="as it is")
     axes.barh(places + 0.19, shuffled, 0.34, color=SECOND, label="column shuffled")
     if np.isfinite(spread).all():
@@ -124,10 +73,10 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlabel(name)
     axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4)
-    return _svg(figure, key, f"{name} as it is and with each column shuffled")
+    return to_svg(figure, key, f"{name} as it is and with each column shuffled")
 
 
-@_styled
+@styled
 def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], rows: Sequence[int], *, key: str) -> str:
     """Heat map of the share of each true label (row) that got each answer (column).
 
@@ -139,7 +88,7 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], row
     """
     shares = np.array(counts, dtype=np.float64) / np.maximum(np.array(rows, dtype=np.float64), 1)[:, None]
     side = float(np.clip(2.0 + 0.36 * len(labels), 3.4, 8.2))
-    figure, axes = _axes(side + 0.5, side, grid=None)
+    figure, axes = one_axes(side + 0.5, side, grid=None)
     size = 8 if len(labels) <= NUMBERED else 5.5
     for (row, column), share in np.ndenumerate(shares):
         if share == 0:
@@ -153,27 +102,27 @@ def confusion_matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], row
     axes.set_yticks(range(len(labels)), [label(name, 18) for name in labels], fontsize=size)
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(True)
-    return _svg(figure, key, "Confusion matrix: share of each true label by answer")
+    return to_svg(figure, key, "Confusion matrix: share of each true label by answer")
 
 
-@_styled
+@styled
 def class_bars(classes: Sequence[Mapping[str, Any]], *, key: str) -> str:
     """F1 of every label, weakest first; the weakest ones where there are many."""
     weakest = sorted(classes, key=lambda entry: (entry["f1"], entry["label"]))[:MOST_BARS]
-    figure, axes = _axes(4.8, 0.9 + 0.24 * len(weakest), grid="x")
+    figure, axes = one_axes(4.8, 0.9 + 0.24 * len(weakest), grid="x")
     values = [entry["f1"] for entry in weakest]
     bars = axes.barh(range(len(weakest)), values, 0.62, color=ACCENT)
     axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=3, fontsize=7.5, color=QUIET)
     axes.set_yticks(range(len(weakest)), [label(entry["label"]) for entry in weakest])
     axes.set(xlim=(0, 1.08), ylim=(len(weakest) - 0.4, -0.6), xlabel="F1", xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8)
-    return _svg(figure, key, "F1 of each label")
+    return to_svg(figure, key, "F1 of each label")
 
 
-@_styled
+@styled
 def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: str) -> str:
     """Answers over true values; many rows as hexagons, darker where more rows fall."""
-    figure, axes = _axes(4.5, 4.1, grid="both")
+    figure, axes = one_axes(4.5, 4.1, grid="both")
     low, high = central(np.concatenate([truth, predicted]))
     if len(truth) > 500:
         cells = ListedColormap([to_rgba(ACCENT, share) for share in np.linspace(0.12, 1, 12)])
@@ -183,48 +132,18 @@ def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: s
     axes.plot([low, high], [low, high], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="answer = truth")
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"true {label(name)}", ylabel="answer")
     axes.legend(fontsize=8, loc="upper left")
-    return _svg(figure, key, "Answers over true values")
+    return to_svg(figure, key, "Answers over true values")
 
 
-@_styled
+@styled
 def error_histogram(errors: np.ndarray, name: str, *, key: str) -> str:
     """How the errors (answer − truth) are spread."""
-    figure, axes = _axes(4.5, 4.1)
+    figure, axes = one_axes(4.5, 4.1)
     low, high = central(np.append(errors, 0.0))
     axes.hist(errors, bins=min(41, max(7, int(len(errors) ** 0.5))), range=(low, high), color=to_rgba(ACCENT, 0.75), rwidth=0.92)
     axes.axvline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
     axes.set(xlabel=f"answer − true {label(name)}", ylabel="rows")
-    return _svg(figure, key, "Errors")
-
-
-def central(values: np.ndarray) -> tuple[float, float]:
-    """What an axis shows: everything, or without the outermost 0.5 % on each side where they would squeeze the rest."""
-    low, high = float(values.min()), float(values.max())
-    inner_low, inner_high = (float(end) for end in np.percentile(values, [0.5, 99.5]))
-    if high - low > 3 * (inner_high - inner_low) > 0:
-        low, high = inner_low, inner_high
-    margin = 0.04 * (high - low) or max(1.0, abs(low)) * 0.04
-    return low - margin, high + margin
-
-
-def label(text: str, width: int = 24) -> str:
-    """A name that fits an axis: one line, without control characters, its middle left out where it is long."""
-    clean = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
-    sizes = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in clean]
-    if sum(sizes) <= width:
-        return clean
-    average = sum(sizes) / len(sizes)
-    keep = int(width / average) - 1
-    return f"{clean[: keep - keep // 3]}…{clean[len(clean) - keep // 3 :]}"
-
-
-def _axes(width: float, height: float, grid: str | None = "y") -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.grid(False)
-    if grid:
-        axes.grid(True, axis=grid)  # pyright: ignore[reportArgumentType]
-    return figure, axes
+    return to_svg(figure, key, "Errors")
 
 
 def _series(lines: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -249,40 +168,3 @@ def _mark_best(axes: Axes, validation: Sequence[Mapping[str, Any]]) -> None:
     best = [line["epoch"] for line in validation if line.get("best") and "epoch" in line]
     if best:
         axes.axvline(best[-1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="kept")
-
-
-def _svg(figure: Figure, key: str, title: str) -> str:
-    """The figure as an element of an HTML page."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # letters that matplotlib's font lacks; the browser has them
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    root = ElementTree.fromstring(buffer.getvalue())
-    _clean(root, key)
-    width = float(root.attrib.pop("width").removesuffix("pt"))
-    root.attrib.pop("height")
-    root.attrib.pop("version", None)
-    root.attrib.update({"role": "img", "aria-label": title, "style": f"--width: {width * 1.2:.0f}px"})
-    if width > 450:
-        root.set("class", "wide")  # a phone scrolls it rather than shrinking it
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _clean(element: ElementTree.Element, key: str) -> None:
-    element.tag = element.tag.rpartition("}")[2]  # inside HTML, svg needs no namespaces
-    for name in list(element.attrib):
-        value = element.attrib.pop(name)
-        name = name.rpartition("}")[2]
-        if name == "id":
-            value = f"{key}-{value}"
-        elif name == "href":
-            value = f"#{key}-{value.removeprefix('#')}"
-        value = value.replace("url(#", f"url(#{key}-")
-        if name == "style":
-            value = _FONT.sub(r"font-size: \1", _COLOUR.sub(lambda match: f"var(--{_COLOURS[match[0]]})", value))
-        element.attrib[name] = value
-    for child in list(element):
-        if child.tag.rpartition("}")[2] in ("metadata", "style"):  # its style rule would reach the whole page
-            element.remove(child)
-        else:
-            _clean(child, key)

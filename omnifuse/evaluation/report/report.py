@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import platform
 from collections.abc import Iterator, Mapping
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
-import omnifuse
 from omnifuse.core.atomic import read_json, write_text
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
@@ -23,7 +17,10 @@ from omnifuse.data.modalities.processor import Processor
 from omnifuse.evaluation.evaluation import Evaluation
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER, MAIN
 from omnifuse.evaluation.report import plots
-from omnifuse.evaluation.report.examples import figure, shorten, show_examples
+from omnifuse.evaluation.report.examples import show_examples
+from omnifuse.page.figures import central
+from omnifuse.page.page import render_page, versions_of
+from omnifuse.page.words import figure
 from omnifuse.pipeline.pipeline import Pipeline
 
 NAMES = {
@@ -78,19 +75,11 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         "model": _model(pipeline, data),
         "training": _training(config, history),
         "recipe": json.dumps(config["recipe"], indent=2, ensure_ascii=False) if config.get("recipe") else None,
-        "versions": {"omnifuse": omnifuse.__version__, "Python": platform.python_version(), **dict(_versions())},
+        "versions": versions_of(LIBRARIES),
     }
     path = run / ("report.html" if evaluation.split == "test" else f"report-{evaluation.split}.html")
-    write_text(path, render(page))
+    write_text(path, render_page("omnifuse.evaluation.report/report.html.j2", page))
     return path
-
-
-def render(page: Mapping[str, Any]) -> str:
-    """Fill in the template; everything but our own plots is escaped."""
-    template = resources.files("omnifuse.evaluation.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": figure, "shorten": shorten, "sha256": _sha256}
-    return environment.from_string(template).render(page)
 
 
 def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: int, splits: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +132,7 @@ def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: 
     name, answers = NAMES[metric][0], evaluation.answers[target]
     if metric == "mae":
         truth, predicted = np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64)
-        low, high = plots.central(np.concatenate([truth, predicted]))
+        low, high = central(np.concatenate([truth, predicted]))
         outside = int(((np.minimum(truth, predicted) < low) | (np.maximum(truth, predicted) > high)).sum())
         note = f"{len(truth):,} rows" + (f", {outside:,} of them outside the frame" if outside else "")
         yield _plot("Answer and truth", note, plots.truth_scatter(truth, predicted, target, key=f"{key}-scatter"))
@@ -298,16 +287,3 @@ def _read_history(path: Path) -> dict[str, list[dict[str, Any]]]:
         except (ValueError, KeyError, TypeError):
             continue
     return {kind: [entries[step] for step in sorted(entries)] for kind, entries in kinds.items()}
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in LIBRARIES:
-        try:
-            yield name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-
-
-def _sha256(text: str) -> str:
-    """What the page's content policy calls a script by."""
-    return base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()

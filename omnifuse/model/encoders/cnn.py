@@ -30,11 +30,12 @@ class CNN(Encoder):
         assert channels and height and width, "images have one size"
         patch = min(config.patch, height, width)
         layers: list[nn.Module] = [Convolution(channels, config.width, patch, stride=patch)]
-        side, now = max(height, width) // patch, config.width
-        while side > config.grid:
+        rows, columns, now = height // patch, width // patch, config.width
+        while max(rows, columns) > config.grid:
             layers.append(Convolution(now, 2 * now, 3, stride=2))
-            side, now = (side + 1) // 2, 2 * now
+            rows, columns, now = (rows + 1) // 2, (columns + 1) // 2, 2 * now
         layers.append(Convolution(now, dim, 3, stride=1))
+        self.cells = rows * columns
         self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
         self.dropout = nn.Dropout(config.dropout)
 

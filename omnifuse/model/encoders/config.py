@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.spec import InputSpec
@@ -94,9 +94,9 @@ class NgramConfig(EncoderConfig):
 
 
 class EmbeddingConfig(EncoderConfig):
-    """A learned vector for each label."""
+    """A learned vector for each label or id."""
 
-    modalities = ("category",)
+    modalities = ("category", "id")
     name: str = "embedding"
 
 
@@ -114,6 +114,116 @@ class PeriodicConfig(EncoderConfig):
     scale: Annotated[float, Field(gt=0)] = 0.3
 
 
+class MelCNNConfig(EncoderConfig):
+    """A convolutional network over log-mel spectrograms of a sound.
+
+    Attributes:
+        mels: bands of the spectrogram, evenly spaced in mel from 0 to half the rate.
+        window_s: length of a frame in seconds.
+        hop_s: from one frame to the next in seconds.
+        normalise: each clip has mean 0 and deviation 1 (`clip`), or a fixed scale, so that loudness is kept (`fixed`).
+        halvings: of bands and frames; a token stands for hop_s · 2^halvings seconds.
+        width: channels after the first halving; they double with each further one.
+        dropout: share of the output channels dropped in training.
+    """
+
+    modalities = ("audio",)
+    name: str = "mel_cnn"
+    mels: Annotated[int, Field(ge=4, le=512)] = 40
+    window_s: Annotated[float, Field(gt=0, le=1)] = 0.025
+    hop_s: Annotated[float, Field(gt=0, le=1)] = 0.01
+    normalise: Literal["clip", "fixed"] = "clip"
+    halvings: Annotated[int, Field(ge=1, le=10)] = 3
+    width: Count = 32
+    dropout: Dropout = 0.0
+
+
+class Conv1dConfig(EncoderConfig):
+    """Residual convolutions over the steps of a series.
+
+    Attributes:
+        width: channels.
+        kernel: steps that one convolution sees, odd.
+        halvings: of the number of steps, one in each block; a token stands for 2^halvings steps.
+        dropout: share of the channels dropped within a block in training.
+    """
+
+    modalities = ("series",)
+    name: str = "conv1d"
+    width: Count = 64
+    kernel: Annotated[int, Field(ge=1, le=255)] = 5
+    halvings: Annotated[int, Field(ge=1, le=20)] = 3
+    dropout: Dropout = 0.0
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError(f"{kernel} is even; a kernel has as many steps before its middle as behind it")
+        return kernel
+
+
+class PointNetConfig(EncoderConfig):
+    """The same layers for each point, their maximum, and learned queries that read the points.
+
+    Attributes:
+        width: of the layers that every point goes through.
+        queries: tokens that read the points by attention, beside the one that stands for the whole cloud.
+        heads, dropout: of that attention.
+    """
+
+    modalities = ("points",)
+    name: str = "pointnet"
+    width: Annotated[int, Field(ge=2)] = 128
+    queries: Count = 4
+    heads: Count = 4
+    dropout: Dropout = 0.0
+
+
+class FramesConfig(EncoderConfig):
+    """The image network for each frame of a film, then a transformer over the frames.
+
+    Attributes:
+        width, patch, grid: of the `cnn` for a frame.
+        depth, heads, dropout: of the transformer.
+    """
+
+    modalities = ("video",)
+    name: str = "frames"
+    width: Count = 32
+    patch: Count = 4
+    grid: Count = 4
+    depth: Count = 1
+    heads: Count = 4
+    dropout: Dropout = 0.0
+
+
+class BagConfig(EncoderConfig):
+    """The learned vectors of a set's labels, added up; an empty set has one of its own.
+
+    Attributes:
+        pool: the `sum` of the vectors, so that the number of labels shows, or their `mean`.
+    """
+
+    modalities = ("set",)
+    name: str = "bag"
+    pool: Literal["sum", "mean"] = "sum"
+
+
+class MLPConfig(EncoderConfig):
+    """A perceptron over a fixed number of numbers.
+
+    Attributes:
+        hidden: width of its hidden layer; by default twice the width of the token, 0 for a linear layer.
+        dropout: share of the hidden layer dropped in training.
+    """
+
+    modalities = ("vector", "datetime")
+    name: str = "mlp"
+    hidden: Annotated[int, Field(ge=0)] | None = None
+    dropout: Dropout = 0.0
+
+
 ENCODERS = Registry(
     "encoder",
     {
@@ -123,6 +233,12 @@ ENCODERS = Registry(
         NgramConfig: "omnifuse.model.encoders.ngram:Ngram",
         EmbeddingConfig: "omnifuse.model.encoders.embedding:LabelEmbedding",
         PeriodicConfig: "omnifuse.model.encoders.periodic:Periodic",
+        MelCNNConfig: "omnifuse.model.encoders.mel_cnn:MelCNN",
+        FramesConfig: "omnifuse.model.encoders.frames:Frames",
+        Conv1dConfig: "omnifuse.model.encoders.conv1d:Conv1d",
+        PointNetConfig: "omnifuse.model.encoders.pointnet:PointNet",
+        BagConfig: "omnifuse.model.encoders.bag:Bag",
+        MLPConfig: "omnifuse.model.encoders.mlp:MLP",
     },
 )
 DEFAULT_ENCODERS: dict[str, PartConfig] = {
@@ -130,4 +246,12 @@ DEFAULT_ENCODERS: dict[str, PartConfig] = {
     "text": TextTransformerConfig(),
     "category": EmbeddingConfig(),
     "number": PeriodicConfig(),
+    "audio": MelCNNConfig(),
+    "video": FramesConfig(),
+    "series": Conv1dConfig(),
+    "points": PointNetConfig(),
+    "set": BagConfig(),
+    "datetime": MLPConfig(),
+    "id": EmbeddingConfig(),
+    "vector": MLPConfig(),
 }

@@ -1,4 +1,4 @@
-"""Batch normalisation that leaves absent rows out and agrees between ranks."""
+"""Norms of convolutional networks: over the batch, leaving absent rows out and agreeing between ranks; and over channels."""
 
 from __future__ import annotations
 
@@ -51,3 +51,15 @@ class BatchNorm(nn.BatchNorm2d):
         share = self.momentum * (count > 0)  # a batch without any picture leaves the averages alone
         self.running_mean.lerp_(mean_D, share)
         self.running_var.lerp_(variance_D * count / (count - 1).clamp(min=1), share)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """y = γ·(x − μ)/√(σ² + ε) + β, with μ and σ² over the channels of each position alone.
+
+    What is padded or absent, other rows and other ranks do not enter, so it needs no mask and is the same in training
+    and after. Source: Ba et al. 2016, arXiv 1607.06450; in convolutional networks, Liu et al. 2022, arXiv 2201.03545.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, D, …) → (B, D, …)."""
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)

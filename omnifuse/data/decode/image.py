@@ -1,4 +1,4 @@
-"""The decode gate: the one place where media bytes become arrays, with limits that stand before the work."""
+"""Images: bytes → pixels, with limits that stand before the work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def decode_image(data: bytes, channels: int = 3, size: tuple[int, int] | None = 
                     raise BadValue(f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 10**6} megapixels")
                 if size is not None:
                     image.draft("RGB" if channels == 3 else "L", (size[1], size[0]))
-                picture = _flatten(ImageOps.exif_transpose(image), channels)
+                picture = flatten(ImageOps.exif_transpose(image), channels)
         except BadValue:
             raise
         except UnidentifiedImageError:
@@ -76,7 +76,8 @@ def encode_image(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _flatten(image: Image.Image, channels: int) -> Image.Image:
+def flatten(image: Image.Image, channels: int) -> Image.Image:
+    """Any mode of Pillow as grey or RGB of 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
         is_16_bit = image.mode.startswith("I;16") or values.max(initial=0) > 255

@@ -1,0 +1,90 @@
+"""The new columns of a join beside the first table's, a batch at a time, wherever that table is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from omnifuse.data.join.columns import BATCH, Values, arrow, listed
+from omnifuse.data.join.keys import MATCHED, KeyMatcher, Match
+from omnifuse.data.join.nearby import AsofMatcher, WindowMatcher
+from omnifuse.data.join.partners import Picked, Spans
+from omnifuse.data.join.shared import Shared
+from omnifuse.data.table import LocalTable, Table, iterate_rows
+
+if TYPE_CHECKING:
+    import daft
+    import pyarrow as pa
+
+
+class Lookup:
+    """Finds the new columns of a batch of rows.
+
+    Attributes:
+        reads: columns of the first table that decide.
+        columns: new column → what it is taken from.
+    """
+
+    def __init__(self, matcher: KeyMatcher | AsofMatcher | WindowMatcher, reads: Sequence[str], columns: Mapping[str, Picked | Spans]):
+        """Take the parts."""
+        self.matcher, self.reads, self.columns = matcher, list(reads), columns
+
+    def match(self, batch: Sequence[Values]) -> Match:
+        """Partners of a batch of `reads`."""
+        return self.matcher.match(batch, len(batch[0]))
+
+    def struct(self, batch: Sequence[Values]) -> pa.Array:
+        """Whether there is a partner, and the new columns, as fields `found`, `0`, `1`, …"""
+        import pyarrow as pa
+
+        match = self.match(batch)
+        taken = [arrow(column.take(match)) for column in self.columns.values()]
+        return pa.StructArray.from_arrays([pa.array(match.state == MATCHED), *taken], names=["found", *map(str, range(len(taken)))])
+
+
+def attach(table: Table, lookup: Lookup, *, inner: bool) -> Table:
+    """The first table with the new columns."""
+    if isinstance(table, LocalTable):
+        names = [*table.column_names, *lookup.columns]
+        return LocalTable(names, lambda: _rows(iter(table.rows()), table.column_names, lookup, inner))
+    columns: dict[str, Picked | Spans] = {}
+    for name, column in lookup.columns.items():
+        if isinstance(column, Picked):
+            values = arrow(column.values)
+            if values is None:  # Python's objects, which a frame cannot hold
+                return attach(LocalTable(table.column_names, lambda: iterate_rows(table)), lookup, inner=inner)
+            column = Picked(values, column.rows)
+        columns[name] = column
+    return _attach_to_frame(table, Lookup(lookup.matcher, lookup.reads, columns), inner)
+
+
+def _attach_to_frame(frame: daft.DataFrame, lookup: Lookup, inner: bool) -> daft.DataFrame:
+    """The lookup as a function of the frame, so that it runs where the frame does and media never pass through here."""
+    import daft
+
+    shared = Shared(lookup)
+    kind = lookup.struct([[] for _ in lookup.reads]).type
+
+    def partners(*columns: daft.Series) -> pa.Array:
+        return shared.value.struct([column.to_arrow() for column in columns])
+
+    field = "_partners"
+    while field in frame.column_names:
+        field += "_"
+    function = daft.func.batch(return_dtype=daft.DataType.from_arrow_type(kind), use_process=False)(partners)
+    joined = frame.with_column(field, function(*(daft.col(name) for name in lookup.reads)))
+    if inner:
+        joined = joined.where(daft.col(field)["found"])
+    new = [daft.col(field)[str(number)].alias(name) for number, name in enumerate(lookup.columns)]
+    return joined.select(*frame.column_names, *new)
+
+
+def _rows(rows: Iterator[Any], names: Sequence[str], lookup: Lookup, inner: bool) -> Iterator[dict[str, Any]]:
+    while some := list(islice(rows, BATCH)):
+        match = lookup.match([[row.get(name) for row in some] for name in lookup.reads])
+        taken = [listed(column.take(match)) for column in lookup.columns.values()]
+        for number, row in enumerate(some):
+            if match.state[number] == MATCHED or not inner:
+                new = {name: values[number] for name, values in zip(lookup.columns, taken, strict=True)}
+                yield {**{name: row.get(name) for name in names}, **new}

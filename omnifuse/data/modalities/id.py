@@ -1,0 +1,74 @@
+"""Ids: users, items and other names of which there are many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from omnifuse.core.spec import ValueSpec
+from omnifuse.core.values import Values
+from omnifuse.data.modalities.config import IdConfig
+from omnifuse.data.modalities.labels import LabelProcessor, label_word
+from omnifuse.data.modalities.processor import presence
+
+
+class IdProcessor(LabelProcessor[IdConfig]):
+    """An id ↔ its place. Ids are the words of the table: `7`, `7.0` and `"7"` are one id.
+
+    Places 0 … K−1 belong to the ids with at least `min_count` training rows. All others, and those that come later,
+    share place K: the rare ones of the training split teach it, so that a new user is served as a rare one was. Where
+    the training split has no rare id, nothing could teach place K; then it lies beyond `size`, and an `embedding`
+    gives it the vector 0, as to an unknown label. Absent: empty, `None`, NaN.
+    """
+
+    stored_as = "string"
+
+    def __init__(self, config: IdConfig) -> None:
+        """Start without ids; `fit` learns them."""
+        super().__init__(config)
+        self.has_rare_ = False
+
+    def canonical(self, value: Any) -> str | None:
+        """The id as a word."""
+        return label_word(value)
+
+    def fit(self, raws: Iterable[Any]) -> None:
+        """Learn the ids that are frequent enough, and whether there are others."""
+        counts = Counter(raws)
+        self._learn(counts, self.config.max_ids, self.config.min_count)
+        self.has_rare_ = len(self.labels_) < len(counts)
+
+    def item(self, raw: Any) -> np.ndarray:
+        """() int64."""
+        return np.int64(self._ids.get(raw, len(self.labels_)))  # pyright: ignore[reportReturnType]
+
+    def collate(self, items: Sequence[np.ndarray | None]) -> Values:
+        """(B,) int64."""
+        data = np.array([0 if item is None else item for item in items], dtype=np.int64)
+        return Values(torch.from_numpy(data), presence(items))
+
+    def decode(self, data: torch.Tensor) -> list[str | None]:
+        """Places → ids; the shared place gives `None`."""
+        return [self.labels_[i] if i < len(self.labels_) else None for i in data.tolist()]
+
+    def is_known(self, raw: Any) -> bool:
+        """Whether the id has a place of its own."""
+        return raw in self._ids
+
+    @property
+    def spec(self) -> ValueSpec:
+        """`size` is the number of places that training can teach: one for each frequent id, and the shared one if there is a rare id."""
+        return ValueSpec(modality="id", size=len(self.labels_) + self.has_rare_, optional=self.optional_)
+
+    def state(self) -> dict[str, Any]:
+        """The ids, and whether there are rare ones."""
+        return {**super().state(), "rare": self.has_rare_}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The ids, and whether there are rare ones."""
+        super().load_state(state)
+        self.has_rare_ = state["rare"]

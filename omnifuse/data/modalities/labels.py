@@ -1,0 +1,90 @@
+"""Labels as words, and the processors that number them: categories, sets and ids."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from omnifuse.data.fetch import BadValue
+from omnifuse.data.modalities.processor import C, Processor, checked_text, is_absent
+
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
+
+
+def label_word(value: Any) -> str | None:
+    """A label as the word of the table: `1`, `1.0`, `"1"` and `" 1 "` are one label; `None` for an absent one.
+
+    Raises:
+        BadValue: the value is a file, a mapping or several values, not a label.
+    """
+    if is_absent(value):
+        return None
+    if isinstance(value, bytes | bytearray | memoryview | Mapping | list | tuple | set | frozenset | np.ndarray):
+        raise BadValue(f"{type(value).__name__} is not one label")
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    label = checked_text(value).strip()
+    return WHOLE.sub(r"\1", label) or None
+
+
+class LabelMender:
+    """Makes labels alike: folds their case where asked to, then replaces misspelt ones."""
+
+    def __init__(self, replace: Mapping[str, str], lowercase: bool) -> None:
+        """Args: replace: wrong → right label; lowercase: fold case, also when wrong ones are looked up."""
+        self.lowercase = lowercase
+        self.replace = {self._fold(wrong): label_word(right) for wrong, right in replace.items()}
+
+    def __call__(self, value: Any) -> str | None:
+        """The mended label; `None` where it is absent or stands for nothing."""
+        label = label_word(value)
+        if label is None:
+            return None
+        label = self._fold(label)
+        return self.replace.get(label, label)
+
+    def _fold(self, label: str) -> str:
+        return label.lower() if self.lowercase else label
+
+
+class LabelProcessor(Processor[C]):
+    """A modality that learns labels and numbers them 0 … K−1 in alphabetical order (numbers by size)."""
+
+    def __init__(self, config: C) -> None:
+        """Start without labels; `fit` learns them."""
+        super().__init__(config)
+        self.labels_: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def state(self) -> dict[str, Any]:
+        """The labels."""
+        return {"labels": self.labels_, "optional": self.optional_}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The labels."""
+        self.optional_ = state["optional"]
+        self._number(state["labels"])
+
+    def _learn(self, counts: Counter[str], most: int, min_count: int) -> None:
+        """Keep the `most` frequent labels that are there `min_count` times."""
+        frequent = [label for label, count in counts.items() if count >= min_count]
+        if len(frequent) > most:
+            frequent = sorted(frequent, key=lambda label: (-counts[label], label))[:most]
+        self._number(sorted(frequent, key=_natural))
+
+    def _number(self, labels: list[str]) -> None:
+        self.labels_ = labels
+        self._ids = {label: i for i, label in enumerate(labels)}
+
+
+def _natural(label: str) -> tuple[int, float, str]:
+    """Numbers by size, then words by letter."""
+    try:
+        number = float(label)
+    except ValueError:
+        return (1, 0.0, label)
+    return (0, number, label) if number == number else (1, 0.0, label)

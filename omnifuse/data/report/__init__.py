@@ -1,0 +1,1 @@
+"""`data.html`: what is in a prepared dataset, to be looked at."""

@@ -1,0 +1,1 @@
+"""What the page says about a column, one file for each kind of modality."""

@@ -1,0 +1,94 @@
+"""Where the work of a preparation is done: in this process, or on a Ray cluster. The results are the same, in the same order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from omnifuse.core.errors import OmnifuseError
+
+A = TypeVar("A")
+B = TypeVar("B")
+AHEAD = 2
+
+
+class Runner(Protocol):
+    """Maps a function over items, keeping their order; a bounded number of items is in work at a time."""
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """The results, in the order of the items."""
+        ...
+
+
+class NativeRunner:
+    """Threads of this process: decoders release the interpreter lock."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        """Args: workers: threads; as many as there are cores by default."""
+        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """The results, in the order of the items."""
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="prepare") as pool:
+            yield from _ahead(lambda item: pool.submit(function, item), lambda future: future.result(), items, AHEAD * self.workers)
+
+
+class RayRunner:
+    """Tasks on a Ray cluster; Daft reads and joins tables there too.
+
+    Files named by paths must be visible from the machines of the cluster; media come back to this process, which writes them.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        """Connect; without an address, Ray is started on this machine.
+
+        Raises:
+            OmnifuseError: Ray is not installed, or there is no cluster at the address.
+        """
+        try:
+            import ray
+        except ImportError:
+            raise OmnifuseError("data.runner: ray is not installed; pip install 'omnifuse[ray]'") from None
+        import daft
+
+        try:
+            if not ray.is_initialized():
+                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise OmnifuseError(f"data.ray_address: no Ray cluster answers at {address} ({str(error).splitlines()[0][:120]})") from None
+        try:
+            daft.set_runner_ray(address=address)
+        except Exception as error:  # Daft lets the runner be chosen once in a process
+            if "ray" not in type(daft.runners.get_or_create_runner()).__name__.lower():  # pyright: ignore
+                raise OmnifuseError(f"data.runner: Daft has begun to work in this process already ({error})") from None
+        self._ray = ray
+        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """The results, in the order of the items."""
+        shared = self._ray.put(function)
+        task = self._ray.remote(_call)
+        yield from _ahead(lambda item: task.remote(shared, item), self._ray.get, items, AHEAD * self.workers)
+
+
+def make_runner(name: str, address: str | None = None) -> Runner:
+    """The runner that a recipe names."""
+    return RayRunner(address) if name == "ray" else NativeRunner()
+
+
+def _ahead(start: Callable[[A], Any], finish: Callable[[Any], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+    """Start up to `ahead` items before the first is finished."""
+    running: deque[Any] = deque()
+    for item in items:
+        running.append(start(item))
+        if len(running) >= ahead:
+            yield finish(running.popleft())
+    while running:
+        yield finish(running.popleft())
+
+
+def _call(function: Callable[[A], B], item: A) -> B:
+    return function(item)

@@ -1,0 +1,324 @@
+"""Reading rows once: every value made canonical, every file examined once, bad values told."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.schema import Schema
+from omnifuse.data.config import DataConfig
+from omnifuse.data.fetch import BadValue, fetch
+from omnifuse.data.modalities.config import MODALITIES, ModalityConfig, column_config
+from omnifuse.data.modalities.processor import Facts, MediaProcessor, Processor
+from omnifuse.data.runner import Runner
+from omnifuse.data.store import Store, media_key, reader_of
+from omnifuse.data.table import Table, iterate_rows
+
+CHUNK_ROWS, CHUNK_BYTES = 2048, 64_000_000
+TASK_FILES, TASK_BYTES = 32, 16_000_000
+QUARANTINE = ("source", "row", "column", "value", "reason")
+
+
+@dataclass
+class Counts:
+    """What became of the rows of one source."""
+
+    read: int = 0
+    kept: int = 0
+    quarantined: int = 0
+    without_target: int = 0
+    unreadable: int = 0
+    absent_cells: int = 0
+    absent_words: Counter[tuple[str, str]] = field(default_factory=Counter)
+    first_fault: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        """As the manifest tells it."""
+        words: dict[str, dict[str, int]] = {}
+        for (column, word), count in sorted(self.absent_words.items()):
+            words.setdefault(column, {})[word] = count
+        counts = {"read": self.read, "rows": self.kept, "quarantined": self.quarantined, "without target": self.without_target}
+        return counts | {"unreadable": self.unreadable, "bad cells read as absent": self.absent_cells, "words read as absent": words}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A file that a cell names, or its bytes, and what reads it."""
+
+    column: str
+    value: str | bytes
+    key: str | None = None
+    stat: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file after it was fetched and decoded once."""
+
+    key: str | None
+    data: bytes
+    facts: Facts
+    reason: str | None
+
+
+class Examine:
+    """Fetches files and decodes each once; runs in threads or on other machines.
+
+    Args:
+        configs: options of the media columns.
+        root: folder of relative paths.
+        max_bytes: larger files are refused unread.
+    """
+
+    def __init__(self, configs: Mapping[str, ModalityConfig], root: Path, max_bytes: int) -> None:
+        """Store what is needed; processors are made where the work is done."""
+        self.configs, self.root, self.max_bytes = dict(configs), root, max_bytes
+        self._processors: dict[str, MediaProcessor[Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_processors": None}
+
+    def __call__(self, references: Sequence[Reference]) -> list[Examined]:
+        """What became of each file."""
+        if self._processors is None:
+            self._processors = {name: MODALITIES.build(config) for name, config in self.configs.items()}
+        return [self._one(reference, self._processors[reference.column]) for reference in references]
+
+    def _one(self, reference: Reference, processor: MediaProcessor[Any]) -> Examined:
+        value = reference.value
+        try:
+            data = fetch(value, self.root, self.max_bytes) if isinstance(value, str) else value
+        except BadValue as error:
+            return Examined(None, b"", Facts(), str(error))
+        key = reference.key or media_key(data)
+        try:
+            return Examined(key, data, processor.inspect(data), None)
+        except BadValue as error:
+            return Examined(key, b"", Facts(), str(error))
+
+
+class Scanner:
+    """Turns the rows of tables into batches of canonical rows.
+
+    Args:
+        schema: the columns.
+        config: the `data` section.
+        store: where media go.
+        runner: what examines files.
+        quarantine: the CSV file of bad values, made when there is one.
+    """
+
+    def __init__(self, schema: Schema, config: DataConfig, store: Store, runner: Runner, quarantine: Path) -> None:
+        """Make the processors; nothing is fitted."""
+        self.schema, self.config, self.store, self.runner = schema, config, store, runner
+        configs = {name: column_config(schema[name]) for name in schema.used}
+        self.processors: dict[str, Processor[Any]] = {name: MODALITIES.build(options) for name, options in configs.items()}
+        self.media = {name: options for name, options in configs.items() if self.processors[name].is_media}
+        self.readers = {name: reader_of(options) for name, options in self.media.items()}
+        self.files: dict[str, tuple[int, int]] = {}
+        self.keys: set[str] = set()
+        self._quarantine = quarantine
+        self._known: dict[tuple[str, str, str], str | BadValue] = {}
+
+    def scan(self, table: Table, name: str, root: Path, counts: Counts) -> Iterator[dict[str, list[Any]]]:
+        """Chunks of canonical rows, by column; the columns that splits look at are there as they were read, under `("split", name)`."""
+        sources = {self.schema[column].source for column in self.schema.used}
+        wanted = list(dict.fromkeys([*sources, *self.config.split.columns]))
+        examine = Examine(self.media, root, int(self.config.max_file_mb * 1e6))
+        for chunk in _chunks(iterate_rows(table, wanted)):
+            yield self._chunk(chunk, name, root, examine, counts)
+
+    def _chunk(self, chunk: list[dict[str, Any]], name: str, root: Path, examine: Examine, counts: Counts) -> dict[Any, list[Any]]:
+        columns = {column: self._canonical(column, [row[self.schema[column].source] for row in chunk], counts) for column in self.processors}
+        self._fetch(columns, root, examine)
+        bad: set[int] = set()
+        faults: list[tuple[int, str, Any, str]] = []
+        for column, values in columns.items():
+            for place, value in enumerate(values):
+                if isinstance(value, BadValue):
+                    faults.append((place, column, chunk[place][self.schema[column].source], str(value)))
+                    values[place] = None
+                    bad.add(place)
+        if faults:
+            self._tell(faults, name, counts)
+        if self.config.bad_values == "absent":
+            counts.absent_cells += len(faults)
+            bad = set()
+        targets = [columns[column] for column in self.schema.targets]
+        kept = []
+        for place in range(len(chunk)):
+            if place in bad:
+                counts.quarantined += 1
+            elif targets and all(values[place] is None for values in targets):
+                counts.without_target += 1
+            else:
+                kept.append(place)
+        counts.read += len(chunk)
+        counts.kept += len(kept)
+        result: dict[Any, list[Any]] = {column: [values[place] for place in kept] for column, values in columns.items()}
+        for column in self.config.split.columns:
+            result["split", column] = [chunk[place][column] for place in kept]
+        return result
+
+    def _canonical(self, column: str, raws: list[Any], counts: Counts) -> list[Any]:
+        """Canonical values, `BadValue` where there is none; media stay what the cell names."""
+        processor = self.processors[column]
+        absent = frozenset(processor.config.absent)
+        known: dict[str, Any] = {}
+        values = []
+        for raw in raws:
+            if isinstance(raw, str):
+                if (word := raw.strip()) in absent:
+                    counts.absent_words[column, word] += 1
+                if raw in known:
+                    values.append(known[raw])
+                    continue
+            try:
+                value = processor.read(raw)
+            except BadValue as error:
+                value = error
+            if isinstance(raw, str):
+                known[raw] = value
+            values.append(value)
+        return values
+
+    def _fetch(self, columns: dict[str, list[Any]], root: Path, examine: Examine) -> None:
+        """Put the key of its content in the place of every file, or why it is bad."""
+        waiting: dict[tuple[str, Any], Reference] = {}
+        found: dict[tuple[str, Any], str | BadValue] = {}
+        for column in self.media:
+            for value in set(columns[column]) - {None}:
+                if not isinstance(value, BadValue):
+                    known = self._look_up(column, value, root)
+                    if isinstance(known, Reference):
+                        waiting[column, value] = known
+                    else:
+                        found[column, value] = known
+        tasks = list(_tasks(waiting.values()))
+        for task, done in zip(tasks, self.runner.map(examine, tasks), strict=True):
+            for reference, examined in zip(task, done, strict=True):
+                found[reference.column, reference.value] = self._keep(reference, examined, root)
+        self.keys.update(value for value in found.values() if isinstance(value, str))
+        for column in self.media:
+            columns[column] = [value if value is None or isinstance(value, BadValue) else found[column, value] for value in columns[column]]
+
+    def _look_up(self, column: str, value: str | bytes, root: Path) -> str | BadValue | Reference:
+        """The key of a file that is known, or what has to be examined."""
+        reader = self.readers[column]
+        if isinstance(value, bytes):
+            key = media_key(value)
+            return self._known_key(key, reader) if self.store.has(key, reader) else Reference(column, value, key)
+        known = self._known.get((reader, str(root), value))
+        if known is not None:
+            return known
+        stat = _stat(root, value)
+        path = _full(root, value)
+        if stat is not None:
+            self.files[path] = stat
+            key = self.store.key_of(path, *stat)
+            if key is not None and self.store.has(key, reader):
+                known = self._known[reader, str(root), value] = self._known_key(key, reader)
+                return known
+        return Reference(column, value, None, stat)
+
+    def _known_key(self, key: str, reader: str) -> str | BadValue:
+        reason = self.store.reason(key, reader)
+        return key if reason is None else BadValue(reason)
+
+    def _keep(self, reference: Reference, examined: Examined, root: Path) -> str | BadValue:
+        reader = self.readers[reference.column]
+        if examined.key is not None:
+            self.store.add(examined.key, reader, examined.reason, examined.facts, examined.data)
+            if isinstance(reference.value, str) and reference.stat is not None:
+                self.store.remember(_full(root, reference.value), *reference.stat, examined.key)
+        result = BadValue(examined.reason) if examined.reason is not None or examined.key is None else examined.key
+        if isinstance(reference.value, str):
+            self._known[reader, str(root), reference.value] = result
+        return result
+
+    def _tell(self, faults: list[tuple[int, str, Any, str]], name: str, counts: Counts) -> None:
+        """Write bad values to the quarantine table, or stop at the first."""
+        faults.sort(key=lambda fault: fault[0])
+        rows = [(name, counts.read + place + 1, column, _shown(value), reason) for place, column, value, reason in faults]
+        _, number, column, value, reason = rows[0]
+        counts.first_fault = counts.first_fault or f"{name}: row {number}, column {column}: {value}: {reason}"
+        if self.config.bad_values == "error":
+            raise OmnifuseError(f"{counts.first_fault} (mend it, or set data.bad_values: quarantine)")
+        self._write(rows)
+
+    def set_aside(self, bad_rows: list[dict[str, Any]], counts: Counts) -> None:
+        """Tell of the rows that a source could not read."""
+        if not bad_rows:
+            return
+        counts.unreadable += len(bad_rows)
+        first = bad_rows[0]
+        counts.first_fault = counts.first_fault or f"{first['source']}: row {first['row']}: {first['reason']}"
+        self._write([tuple(row.get(field, "") for field in QUARANTINE) for row in bad_rows])
+
+    def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        is_new = not self._quarantine.exists()
+        with self._quarantine.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([QUARANTINE, *rows] if is_new else rows)
+
+
+def row_ids(rows: Mapping[str, list[Any]], names: Sequence[str]) -> list[str]:
+    """An id for each row that depends on its values alone."""
+    ordered = sorted(names)
+    return [
+        hashlib.blake2b(repr(list(zip(ordered, values, strict=True))).encode(), digest_size=12).hexdigest()
+        for values in zip(*(rows[name] for name in ordered), strict=True)
+    ]
+
+
+def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, bytes))
+        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _tasks(references: Iterable[Reference]) -> Iterator[list[Reference]]:
+    """A few files at a time, fewer where they are large."""
+    task: list[Reference] = []
+    size = 0
+    for reference in references:
+        task.append(reference)
+        size += reference.stat[0] if reference.stat else len(reference.value) if isinstance(reference.value, bytes) else TASK_BYTES // 8
+        if len(task) >= TASK_FILES or size >= TASK_BYTES:
+            yield task
+            task, size = [], 0
+    yield from chain([task] if task else [])
+
+
+def _full(root: Path, reference: str) -> str:
+    return reference if "://" in reference else os.path.abspath(root / reference)
+
+
+def _stat(root: Path, reference: str) -> tuple[int, int] | None:
+    """Size and time of a file; an address is taken to hold what it held, a file that is not there is looked for again."""
+    if "://" in reference:
+        return (-1, -1)
+    try:
+        stat = os.stat(root / reference)
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:200] if isinstance(value, str | int | float | Path) else f"<{type(value).__name__}>"

@@ -1,0 +1,82 @@
+"""JSON, one object a line, read strictly: a broken line is named by its number or set aside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.sources.bad_rows import BadRows
+from omnifuse.data.sources.config import TableSourceConfig
+from omnifuse.data.sources.formats import numbered_lines
+from omnifuse.data.sources.part import Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 4096
+
+
+def open_jsonl(path: Path, config: TableSourceConfig, bad: BadRows) -> Part:
+    """Open a JSONL file; it is read once for the names of its columns, of which any line may bring more.
+
+    Raises:
+        OmnifuseError: a line is not one JSON object, unless such lines are set aside; none is.
+    """
+    stat = path.stat()
+    names, types = _columns(path, config.skip_rows, config.bad_rows == "quarantine", stat.st_size, stat.st_mtime_ns)
+
+    def rows(_: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        return _rows(path, config.skip_rows, bad if config.bad_rows == "quarantine" else None)
+
+    return Part(path, list(names), rows, types, is_fixed=False)
+
+
+def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]]:
+    for number, line in numbered_lines(path):
+        if number <= skip or not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f'holds a {type(row).__name__} where an object such as {{"text": "…"}} is expected')
+        except (ValueError, RecursionError) as error:
+            reason = _reason(error)
+            if bad is None:
+                raise OmnifuseError(f"{path}: line {number} {reason} (mend it, or set `bad_rows: quarantine` of the source)") from None
+            bad.add(path, number, line.decode("utf-8", "replace").strip(), reason)
+            continue
+        if bad:
+            bad.read += 1
+        yield row
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8 text"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON ({error.msg} at character {error.pos + 1})"
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+@lru_cache(maxsize=64)
+def _columns(path: Path, skip: int, lenient: bool, size: int, time: int) -> tuple[tuple[str, ...], pa.Schema | None]:
+    """Names and Arrow types of all keys; size and time belong to the key of the cache."""
+    from omnifuse.data.sources.arrow_types import Types
+
+    names: dict[str, None] = {}
+    types = Types()
+    chunk: list[dict[str, Any]] = []
+    for row in _rows(path, skip, BadRows() if lenient else None):
+        names.update(dict.fromkeys(row))
+        chunk.append(row)
+        if len(chunk) == CHUNK:
+            types.add(chunk)
+            chunk = []
+    types.add(chunk)
+    if not names:
+        raise OmnifuseError(f"{path}: holds no rows")
+    return tuple(names), types.schema(list(names))

@@ -1,0 +1,1 @@
+"""Noisy written and spoken digits."""

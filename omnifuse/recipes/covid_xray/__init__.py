@@ -1,0 +1,1 @@
+"""Chest X-rays with laboratory values."""

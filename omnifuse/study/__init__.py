@@ -1,0 +1,1 @@
+"""What trains several models: likely label errors, what to label next."""
