@@ -43,7 +43,7 @@ def demo(
     with counting("reading") as progress:
         dataset = prepare_recipe(recipe, folder, progress=progress)
     console.print(describe(dataset), markup=False)
-    console.print(f"Data report: {(dataset.path / 'data.html').resolve()}", markup=False)
+    console.print(f"Data report: {dataset.report().resolve()}", markup=False)
     if not recipe.columns.targets:
         return
     console.rule(f"2. train → {out}")

@@ -43,7 +43,9 @@ def init(
     _show(found)
     for name in schema.targets:
         if schema[name].modality == "category" and found[name].distinct > FEWEST_REPEATS * rows:
-            console.print(f"\nWarning: {name} has {found[name].distinct} different labels in {rows} rows; nothing can learn it.", style="yellow")
+            console.print(
+                f"\nWarning: {name} has {found[name].distinct} different labels in {rows} rows; nothing can learn it.", style="yellow"
+            )
     for leak in leaks:
         console.print(f"\nWarning: {leak}.", style="yellow")
     run = out.stem if out.stem != "recipe" else out.resolve().parent.name
@@ -60,6 +62,8 @@ def _look(data: str, targets: list[str]) -> dict[str, Found]:
     from omnifuse.model.heads.config import DEFAULT_HEADS
 
     found = infer_columns(data, targets)
+    if len(found) == 1:
+        raise OmnifuseError(f"{data}: has one column ({next(iter(found))}); to learn, a target and something to tell it from are needed")
     if not targets:
         targets = [name for name in found if name.lower() in LIKELY_TARGETS]
         if len(targets) != 1:
@@ -105,7 +109,7 @@ def _recipe(data: str, out: Path, found: dict[str, Found], leaks: list[Leak], ro
             else ""
         )
         lines.append(f"  {_inline(name)}: {_inline(_column(item))}  # {' '.join(item.why.split())}{warning}")
-    lines += ["", "data:", f"  source: {_inline(_source(data, out))}", f"  split: {_split(found)}", ""]
+    lines += ["", "data:", f"  source: {_inline(_place(data, out))}", *_root(data, out, found), f"  split: {_split(found)}", ""]
     design = suggest_design(Schema(item.column for item in found.values()), rows)
     return "\n".join([*lines, *_section("model", design["model"]), *_section("train", design["train"])])
 
@@ -118,7 +122,17 @@ def _column(item: Found) -> Any:
     return item.column.modality if written == {"modality": item.column.modality} else written
 
 
-def _source(data: str, out: Path) -> str:
+def _root(data: str, out: Path, found: dict[str, Found]) -> list[str]:
+    """Where media lie, if not where relative paths are looked for anyway."""
+    from omnifuse.data.sources import source_base
+
+    folders = {item.folder for item in found.values() if item.kind == "media" and item.column.is_input} - {None}
+    if len(folders) != 1 or folders == {source_base(data, Path.cwd())}:
+        return []
+    return [f"  root: {_inline(_place(str(folders.pop()), out))}"]
+
+
+def _place(data: str, out: Path) -> str:
     """The path of the data as seen from the recipe; addresses as they are."""
     from omnifuse.data.fetch import is_address
 
@@ -135,10 +149,11 @@ def _split(found: dict[str, Found]) -> str:
     together = sorted((name for name, item in found.items() if item.keeps_together), key=lambda name: found[name].kind != "group")
     repeating = next((name for name, item in found.items() if item.kind == "repeating identifier"), "COLUMN")
     shares = {"validation": 0.1, "test": 0.1}
-    if given:
-        return f"{_inline(shares)}  # or `column: {_inline(given)}`, if that says train, validation and test"
+    if given and not together:
+        return f"{_inline(shares)}  # or `column: {_inline(given)}`, if it says train, validation and test"
     if together:
-        return f"{_inline({**shares, 'by': together[0]})}  # rows of one {' '.join(together[0].split())} stay on one side"
+        or_given = f"; or `column: {_inline(given)}`, if it says train, validation and test" if given else ""
+        return f"{_inline({**shares, 'by': together[0]})}  # rows of one {' '.join(together[0].split())} stay on one side{or_given}"
     return f"{_inline(shares)}  # add `by: {' '.join(repeating.split())}` to keep equal values on one side"
 
 
@@ -149,6 +164,9 @@ def _section(name: str, options: dict[str, Any]) -> list[str]:
 
 def _inline(value: object) -> str:
     """A value as YAML on one line."""
+    import json
+
     import yaml
 
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=100_000, sort_keys=False).removesuffix("...\n").strip()
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=100_000, sort_keys=False).removesuffix("...\n").strip()
+    return text if "\n" not in text else json.dumps(value, ensure_ascii=False)  # JSON is YAML, and has no line breaks in words

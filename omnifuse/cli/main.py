@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omnifuse import __version__
-from omnifuse.cli import demo, evaluate, init, predict, prepare, train
+from omnifuse.cli import annotate, demo, evaluate, init, predict, prepare, train
 from omnifuse.core.errors import OmnifuseError
 
 STOPPED = 130
@@ -39,6 +39,8 @@ def _options(
 
 for verb in (init.init, prepare.prepare, train.train, evaluate.evaluate, predict.predict, demo.demo):
     app.command(no_args_is_help=verb is not demo.demo)(verb)
+
+app.add_typer(annotate.app, name="annotate")
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def prepare(
         dataset = prepare_recipe(loaded, recipe.parent, progress=progress)
     console.print(describe(dataset), markup=False)
     console.print(f"Dataset: {dataset.path}", markup=False)
-    console.print(f"Report:  {dataset.path / 'data.html'}", markup=False)
+    console.print(f"Report:  {dataset.report()}", markup=False)
     if export is not None:
         dataset.export(export, export_format)
         console.print(f"Export:  {export} ({export_format})", markup=False)

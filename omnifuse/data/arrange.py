@@ -1,44 +1,175 @@
-"""Rows that were read → rows of a dataset: duplicates found, splits assigned."""
+"""Rows that were read → rows of a dataset: duplicates found, splits assigned, what deserves a look told."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from omnifuse.core.schema import Schema
+from omnifuse.data.clean.config import CleanConfig
+from omnifuse.data.clean.duplicates import find_duplicates, find_near_duplicates, near_labels, near_values, repeated
+from omnifuse.data.clean.labels import find_odd_labels
+from omnifuse.data.clean.missing import MissingCounter
+from omnifuse.data.clean.near import NearPairs
 from omnifuse.data.config import SPLITS, DataConfig, Split
-from omnifuse.data.split import assign_splits, check_splits, read_splits
+from omnifuse.data.groups import group_keys, merge_groups
+from omnifuse.data.leak import SAMPLE, check_splits_leak, leaks_among
+from omnifuse.data.modalities.config import column_config
+from omnifuse.data.modalities.fitting import processor_class
+from omnifuse.data.split import check_splits, divide_rows, read_splits, split_by_time
 from omnifuse.data.staging import SortedRows
+from omnifuse.data.store import MediaReader, reader_of
+
+MANY_VALUES = 300_000  # of more texts or files, so many are compared where near duplicates are only told
+REPEATING = 0.5  # texts with fewer different ones than this share are phrases that repeat, such as questions
 
 
-def arrange(rows: SortedRows, config: DataConfig, seed: int, given: set[Any]) -> tuple[SortedRows, dict[str, Any]]:
+@dataclass(frozen=True)
+class Values:
+    """Which rows hold the same value of a column: (N,) number of the value, −1 where absent, and which values are near."""
+
+    codes: np.ndarray
+    near: NearPairs | None
+
+
+def arrange(
+    rows: SortedRows, schema: Schema, config: DataConfig, seed: int, given: set[Any], store: Path
+) -> tuple[SortedRows, dict[str, Any]]:
     """Number or drop duplicates, divide the rows, and tell what was found.
 
     Args:
         rows: sorted by id.
+        schema: the columns.
         config: its `clean` and `split` count.
         seed: of the splits.
         given: splits that sources stand for; `None` for a source that is to be divided.
+        store: where media and their fingerprints are.
 
     Returns:
         The rows, each with its own id, its group and its split, and a part of the manifest.
     """
+    dropped = {"duplicates": 0, "near_duplicates": 0}
     first = _first_of_equals(rows.ids)
-    repeated = len(rows) - int(first.sum())
-    report: dict[str, Any] = {"duplicates": {"exact": repeated, "dropped": 0}}
-    if config.clean.duplicates == "drop" and repeated:
-        rows, report["duplicates"]["dropped"] = rows.keep(first), repeated
-        first = np.ones(len(rows), dtype=bool)
+    if config.clean.duplicates == "drop" and not first.all():
+        dropped["duplicates"] = int((~first).sum())
+        rows = rows.keep(first)
+    values = _compare(rows, schema, config.clean, store)
+    if config.clean.near_duplicates == "drop":
+        kept = ~np.any([repeated(near_labels(v.codes, v.near)) for v in values.values() if v.near] or [np.zeros(len(rows), bool)], axis=0)
+        dropped["near_duplicates"] = int((~kept).sum())
+        rows, values = rows.keep(kept), {name: Values(v.codes[kept], v.near) for name, v in values.items()}
+    first = _first_of_equals(rows.ids)
+    same = np.cumsum(first) - 1
     by_column = rows.groups if config.split.column else None
-    groups = rows.ids if by_column is not None else pc.if_else(pc.is_null(rows.groups), rows.ids, rows.groups)
+    named = None if by_column is not None else rows.groups
+    groups = rows.ids if named is None else pc.if_else(pc.is_null(named), rows.ids, named)
     rows = replace(rows, ids=_numbered(rows.ids, first), groups=groups)
-    rows = replace(rows, splits=_divide(rows, by_column, config, seed, given))
-    sizes: dict[Split, int] = {split: pc.sum(pc.equal(rows.splits, split)).as_py() or 0 for split in SPLITS}
+    codes = _divide(rows, by_column, values, config, seed, given)
+    rows = replace(rows, splits=pa.array(np.array(SPLITS, dtype=object)[codes], type=pa.string()))
+    sizes: dict[Split, int] = {split: int((codes == place).sum()) for place, split in enumerate(SPLITS)}
     check_splits(sizes, config.split)
-    return rows, report | {"splits": sizes}
+    told = _tell(rows, codes, same, named, values, schema, config)
+    return rows, {"splits": sizes, "dropped": dropped, **told}
+
+
+def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path) -> dict[str, Values]:
+    """The values of media and texts: which are equal, which are near."""
+    media, result = MediaReader(store), {}
+    for name in schema.used:
+        modality, is_media = schema[name].modality, processor_class(schema[name].modality).is_media
+        if not is_media and (modality != "text" or config.near_duplicates == "off"):
+            continue
+        encoded = rows.values(name).combine_chunks().dictionary_encode()
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        different = encoded.dictionary
+        near = None
+        repeats = modality == "text" and len(different) < REPEATING * max(1, int((codes >= 0).sum()))
+        if config.near_duplicates != "off" and not repeats:
+            if config.near_duplicates == "report":
+                different = different.slice(0, MANY_VALUES)
+            words = different.to_pylist()
+            compared = [fact.fingerprint for fact in media.facts(reader_of(column_config(schema[name])), words)] if is_media else words
+            near = near_values(modality, compared, config)
+        if is_media or near is not None:
+            result[name] = Values(codes, near)
+    return result
+
+
+def _divide(
+    rows: SortedRows, by_column: pa.Array | None, values: Mapping[str, Values], config: DataConfig, seed: int, given: set[Any]
+) -> np.ndarray:
+    """(N,) places in `SPLITS`: said by the source or a column, or drawn."""
+    if by_column is not None:
+        assert config.split.column
+        said = np.array([SPLITS.index(split) for split in read_splits(by_column.to_pylist(), config.split.column)])
+        given = {SPLITS[code] for code in np.unique(said)}
+    else:
+        said = np.array([SPLITS.index(split or "train") for split in rows.splits.to_pylist()])
+    shares: dict[Split, float] = {}
+    if "test" not in given:
+        shares["test"] = config.split.test
+    if "validation" not in given:
+        shares["validation"] = config.split.validation
+    free = said == SPLITS.index("train")
+    groups = group_keys(rows.groups)
+    if config.clean.near_duplicates == "together":
+        groups = merge_groups(groups, *(near_labels(v.codes, v.near) for v in values.values() if v.near is not None))
+    if rows.times is not None:
+        said[free] = split_by_time(rows.times[free], shares).codes
+    else:
+        strata = None if rows.strata is None else rows.strata.filter(pa.array(free))
+        said[free] = divide_rows(groups[free], shares, seed, strata)
+    return said.astype(np.int8)
+
+
+def _tell(
+    rows: SortedRows,
+    codes: np.ndarray,
+    same: np.ndarray,
+    named: pa.Array | None,
+    values: Mapping[str, Values],
+    schema: Schema,
+    config: DataConfig,
+) -> dict[str, Any]:
+    """Duplicates, odd labels, absence by pairs, leaks."""
+    ids: Any = rows.ids.to_pylist()
+    duplicates = [find_duplicates(ids, same, codes)]
+    for name, value in values.items():
+        if processor_class(schema[name].modality).is_media:
+            duplicates.append(find_duplicates(ids, value.codes, codes, column=name))
+        if value.near is not None:
+            duplicates.append(find_near_duplicates(ids, value.codes, codes, value.near, column=name))
+    labels = {}
+    for name in schema.used:
+        if schema[name].modality == "category":
+            counted = rows.values(name).drop_null().value_counts().to_pylist()
+            counts = {pair["values"]: pair["counts"] for pair in counted}
+            labels[name] = find_odd_labels(counts, config.clean.rare_labels, column=name).dump()
+    missing = MissingCounter(list(schema.used))
+    for part in rows.batches():
+        missing.add(np.stack([part[name].is_null().to_numpy(zero_copy_only=False) for name in missing.columns], axis=1))
+    sample = next(rows.batches(size=SAMPLE))
+    known = {name: sample[name].to_pylist() for name in schema.used}
+    leaks: list[dict[str, Any]] = [asdict(leak) | {"says": str(leak)} for leak in leaks_among(known, schema)]
+    groups = None
+    if named is not None and config.split.by:
+        groups = (config.split.by, named.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False))
+    files = {name: value.codes for name, value in values.items() if processor_class(schema[name].modality).is_media}
+    times = None if rows.times is None else (str(config.split.time), rows.times)
+    leaks += [leak.dump() for leak in check_splits_leak(ids, codes, groups=groups, rows=same, values=files, times=times)]
+    return {
+        "duplicates": [report.dump() for report in duplicates if report.groups or report.left_out],
+        "labels": labels,
+        "missing": missing.report().dump(),
+        "leaks": leaks,
+    }
 
 
 def _first_of_equals(ids: pa.Array) -> np.ndarray:
@@ -59,22 +190,3 @@ def _numbered(ids: pa.Array, first: np.ndarray) -> pa.Array:
     for place in np.flatnonzero(count):
         words[place] = f"{words[place]}-{count[place]}"
     return pa.array(words, type=ids.type)
-
-
-def _divide(rows: SortedRows, by_column: pa.Array | None, config: DataConfig, seed: int, given: set[Any]) -> pa.Array:
-    """The split of every row: said by its source or a column, or drawn."""
-    said = rows.splits.to_pylist()
-    if by_column is not None:
-        assert config.split.column
-        said = read_splits(by_column.to_pylist(), config.split.column)
-        given = given | set(said)
-    shares: dict[Split, float] = {}
-    if "test" not in given:
-        shares["test"] = config.split.test
-    if "validation" not in given:
-        shares["validation"] = config.split.validation
-    free = [place for place, split in enumerate(said) if split in (None, "train")]
-    drawn = assign_splits(rows.groups.take(pa.array(free, type=pa.int64())).to_pylist(), shares, seed)
-    for place, split in zip(free, drawn, strict=True):
-        said[place] = split
-    return pa.array(said, type=pa.string())

@@ -153,6 +153,15 @@ class Dataset:
                 for at in range(0, len(there), 64):
                     yield from self.media(there[at : at + 64])
 
+    def report(self) -> Path:
+        """The page about this dataset, `data.html` in its folder; written when it is not there yet."""
+        path = self.path / "data.html"
+        if not path.exists():
+            from omnifuse.data.report.report import write_data_report
+
+            write_data_report(Dataset.open(self.path), path)
+        return path
+
     def export(self, folder: str | Path, kind: str = "parquet") -> Path:
         """Write the rows with their files for other programs: `parquet`, `webdataset` or `datasets`; see `omnifuse.data.export`."""
         from omnifuse.data.export import export

@@ -46,10 +46,10 @@ def _mapping(values: Sequence[Any]) -> Answer:
 
 
 def _several(values: Sequence[Any]) -> Answer:
-    arrays = [np.asarray(list(value) if isinstance(value, set | frozenset) else value, dtype=None) for value in values[:50]] if _even(values) else []
-    if arrays and all(array.ndim >= 2 for array in arrays) and _is_picture(values[0]):
+    arrays = [np.asarray(value) for value in values[:50]] if _even(values) else []
+    if arrays and all(array.ndim == 3 or (array.ndim == 2 and array.dtype == np.uint8) for array in arrays) and _is_picture(values[0]):
         return "image", PICTURES, {}
-    if arrays and all(array.ndim == 2 and array.dtype.kind in "iuf" for array in arrays):
+    if arrays and all(array.ndim == 2 for array in arrays):
         return "series", f"series of {arrays[0].shape[1]} channels", {}
     if all(_are_numbers(value) for value in values[:50]):
         return _lists_of_numbers(values)

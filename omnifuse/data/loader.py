@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,8 @@ import numpy as np
 from omnifuse.core.seeds import permute, seed_of
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.fitting import Processors
+from omnifuse.data.modalities.processor import Processor
+from omnifuse.data.runner import cores
 
 T = TypeVar("T")
 
@@ -65,6 +68,7 @@ class Loader:
         self.columns = list(dict.fromkeys([*columns, *targets]))
         self.processors = {name: processors[name] for name in self.columns}
         self._cache = ItemCache(cache_mb * 1_000_000)
+        self._pool: ThreadPoolExecutor | None = None
 
     def batch(self, index: Sequence[int] | np.ndarray) -> dict[str, Values]:
         """The rows at `index`, in that order."""
@@ -86,11 +90,19 @@ class Loader:
                 missing.append(raw)
             else:
                 items[raw] = item
-        sources = self.rows.media(missing) if processor.is_media else missing
-        for raw, source in zip(missing, sources, strict=True):
-            items[raw] = processor.item(source)
-            self._cache.put((name, raw), items[raw])
+        made = self._decode(processor, self.rows.media(missing)) if processor.is_media else map(processor.item, missing)
+        for raw, item in zip(missing, made, strict=True):
+            items[raw] = item
+            self._cache.put((name, raw), item)
         return processor.collate([None if raw is None else items[raw] for raw in raws])
+
+    def _decode(self, processor: Processor[Any], files: list[bytes]) -> Iterable[np.ndarray]:
+        """Items of files, on all cores: decoders release the interpreter lock."""
+        if len(files) < 2:
+            return map(processor.item, files)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(min(8, cores()), thread_name_prefix="decode")
+        return self._pool.map(processor.item, files)
 
     def stream(self, first: int, last: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> Iterator[dict[str, Values]]:
         """Training batches of the steps [first, last): this rank's part of each global batch, made ahead.

@@ -19,13 +19,15 @@ from omnifuse.core.schema import Schema
 from omnifuse.data.arrange import arrange
 from omnifuse.data.config import SPLITS, DataConfig, Split
 from omnifuse.data.dataset import FORMAT, Dataset
+from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.modalities.config import column_config
+from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.runner import make_runner
 from omnifuse.data.scan import Counts, Scanner
 from omnifuse.data.sources import read_source, source_base, source_fingerprint, source_name
 from omnifuse.data.staging import Staging
 from omnifuse.data.store import Store, reader_of
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import LocalTable, Table, iterate_rows, select_columns
 
 Progress = Callable[[int], None]
 FILES = "files.parquet"
@@ -80,7 +82,7 @@ def prepare(
         if _is_current(version):
             return Dataset.open(version)
     runner = make_runner(config.runner, config.ray_address)
-    parts = [_open_part(split, source, config, base, root) for split, source in by_split.items()]
+    parts = [_open_part(split, source, schema, config, base, root) for split, source in by_split.items()]
     for part in parts:
         _check_columns(part, schema, config)
     with scratch(store) as folder:
@@ -89,7 +91,7 @@ def prepare(
             staging = Staging(folder / "rows.arrow", schema, config.split)
             counts = {part.name: _scan_part(part, scanner, staging, progress) for part in parts}
         _check_counts(counts, config)
-        rows, found = arrange(staging.sorted(), config, seed, {part.split for part in parts})
+        rows, found = arrange(staging.sorted(), schema, config, seed, {part.split for part in parts}, store)
         report = _report(parts, counts, config, seed, found | {"media": len(scanner.keys)})
         version = store / f"{inputs}-{_digest(scanner.files)}"
         with replacing(version) as place:
@@ -101,7 +103,7 @@ def prepare(
     return Dataset.open(version)
 
 
-def _open_part(split: Split | None, source: Any, config: DataConfig, base: Path, root: Path | None) -> Part:
+def _open_part(split: Split | None, source: Any, schema: Schema, config: DataConfig, base: Path, root: Path | None) -> Part:
     """Read a source, cut it into windows, join the others to it."""
     table, told = read_source(source, base), {}
     name = source_name(source)
@@ -109,19 +111,45 @@ def _open_part(split: Split | None, source: Any, config: DataConfig, base: Path,
     if config.windows:
         from omnifuse.data.join.windows import cut_windows
 
-        table, windows = cut_windows(table, config.windows)
-        told["windows"] = windows
-    joins = []
+        table, told["windows"] = cut_windows(select_columns(table, _needed(table, schema, config)), config.windows)
     for join in config.join:
         from omnifuse.data.join.join import join_table
 
         other = join.label or source_name(join.source)
         opened.append((other, read_source(join.source, base)))
-        table, report = join_table(table, join, opened[-1][1], name=other)
-        joins.append(report)
-    if joins:
-        told["joins"] = joins
+        rooted = _rooted(opened[-1][1], join, schema, root or source_base(join.source, base))
+        table, report = join_table(table, join, rooted, name=other)
+        told.setdefault("joins", []).append(report)
     return Part(split, table, name, root or source_base(source, base), opened, told)
+
+
+def _needed(table: Table, schema: Schema, config: DataConfig) -> list[str]:
+    """The columns of a long table that windows are cut from and that something looks at later."""
+    assert config.windows
+    windows = config.windows
+    wanted = {*schema.sources.values(), *config.split.columns, *windows.by, *windows.columns, *windows.keep, windows.order}
+    for join in config.join:
+        wanted |= {*join.keys, *(timed.left for timed in (join.asof, join.window) if timed)}
+    return [name for name in table.column_names if name in wanted]
+
+
+def _rooted(table: Table, join: JoinConfig, schema: Schema, root: Path) -> Table:
+    """The other table of a join with its paths of media relative to its own folder, not to that of the first."""
+    renamed = join.columns if isinstance(join.columns, dict) else {}
+    media = {schema[name].source for name in schema.used if processor_class(schema[name].modality).is_media}
+    paths = {renamed.get(name, name) for name in media} & set(table.column_names)
+    if not paths:
+        return table
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in iterate_rows(table):
+            yield {name: _full(root, value) if name in paths and isinstance(value, str) else value for name, value in row.items()}
+
+    return LocalTable(table.column_names, rows)
+
+
+def _full(root: Path, path: str) -> str:
+    return path if "://" in path or not path.strip() else str(root / path.strip())
 
 
 def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progress | None) -> Counts:

@@ -28,7 +28,7 @@ class NativeRunner:
 
     def __init__(self, workers: int | None = None) -> None:
         """Args: workers: threads; as many as there are cores by default."""
-        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = workers or cores()
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """The results, in the order of the items."""
@@ -72,6 +72,11 @@ class RayRunner:
         shared = self._ray.put(function)
         task = self._ray.remote(_call)
         yield from _ahead(lambda item: task.remote(shared, item), self._ray.get, items, AHEAD * self.workers)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_runner(name: str, address: str | None = None) -> Runner:

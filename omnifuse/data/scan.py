@@ -127,11 +127,14 @@ class Scanner:
         self.keys: set[str] = set()
         self._quarantine = quarantine
         self._known: dict[tuple[str, str, str], str | BadValue] = {}
+        self._places: list[str] = []
 
     def scan(self, table: Table, name: str, root: Path, counts: Counts) -> Iterator[dict[str, list[Any]]]:
         """Chunks of canonical rows, by column; the columns that splits look at are there as they were read, under `("split", name)`."""
         sources = {self.schema[column].source for column in self.schema.used}
-        wanted = list(dict.fromkeys([*sources, *self.config.split.columns]))
+        windows = self.config.windows
+        self._places = [*windows.by, windows.number_column] if windows else []
+        wanted = list(dict.fromkeys([*sources, *self.config.split.columns, *self._places]))
         examine = Examine(self.media, root, int(self.config.max_file_mb * 1e6))
         for chunk in _chunks(iterate_rows(table, wanted)):
             yield self._chunk(chunk, name, root, examine, counts)
@@ -140,11 +143,11 @@ class Scanner:
         columns = {column: self._canonical(column, [row[self.schema[column].source] for row in chunk], counts) for column in self.processors}
         self._fetch(columns, root, examine)
         bad: set[int] = set()
-        faults: list[tuple[int, str, Any, str]] = []
+        faults: list[tuple[int, str, str, str]] = []
         for column, values in columns.items():
             for place, value in enumerate(values):
                 if isinstance(value, BadValue):
-                    faults.append((place, column, chunk[place][self.schema[column].source], str(value)))
+                    faults.append((place, column, self._shown(chunk[place], column), str(value)))
                     values[place] = None
                     bad.add(place)
         if faults:
@@ -244,15 +247,23 @@ class Scanner:
             self._known[reader, str(root), reference.value] = result
         return result
 
-    def _tell(self, faults: list[tuple[int, str, Any, str]], name: str, counts: Counts) -> None:
+    def _tell(self, faults: list[tuple[int, str, str, str]], name: str, counts: Counts) -> None:
         """Write bad values to the quarantine table, or stop at the first."""
         faults.sort(key=lambda fault: fault[0])
-        rows = [(name, counts.read + place + 1, column, _shown(value), reason) for place, column, value, reason in faults]
+        rows = [(name, counts.read + place + 1, column, value, reason) for place, column, value, reason in faults]
         _, number, column, value, reason = rows[0]
         counts.first_fault = counts.first_fault or f"{name}: row {number}, column {column}: {value}: {reason}"
         if self.config.bad_values == "error":
             raise OmnifuseError(f"{counts.first_fault} (mend it, or set data.bad_values: quarantine)")
         self._write(rows)
+
+    def _shown(self, row: Mapping[str, Any], column: str) -> str:
+        """A value in a few words: the word of the table, or which window it is."""
+        value = row[self.schema[column].source]
+        if isinstance(value, str | int | float | Path):
+            return str(value)[:200]
+        place = ", ".join(f"{name}={row[name]}" for name in self._places)
+        return place or f"<{type(value).__name__}>"
 
     def set_aside(self, bad_rows: list[dict[str, Any]], counts: Counts) -> None:
         """Tell of the rows that a source could not read."""
@@ -318,7 +329,3 @@ def _stat(root: Path, reference: str) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return stat.st_size, stat.st_mtime_ns
-
-
-def _shown(value: Any) -> str:
-    return str(value)[:200] if isinstance(value, str | int | float | Path) else f"<{type(value).__name__}>"

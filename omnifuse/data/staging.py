@@ -134,11 +134,11 @@ class SortedRows:
         """A column in the order of the rows, in memory."""
         return self.table.column(name).take(pa.array(self.order))
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, pa.Array]]:
+    def batches(self, columns: Sequence[str] | None = None, size: int = BATCH_ROWS) -> Iterator[dict[str, pa.Array]]:
         """The rows, a few at a time: their marks and these columns (all by default)."""
         names = list(self.columns if columns is None else columns)
-        for start in range(0, len(self), BATCH_ROWS):
-            places = self.order[start : start + BATCH_ROWS]
+        for start in range(0, len(self), size):
+            places = self.order[start : start + size]
             part = self.table.select(names).take(pa.array(places))
             marks = {ID: self.ids, SPLIT: self.splits, GROUP: self.groups}
             yield {name: mark.slice(start, len(places)) for name, mark in marks.items()} | {n: part.column(n).combine_chunks() for n in names}

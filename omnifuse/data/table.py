@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -69,6 +69,11 @@ def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator
         raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
 
 
+def select_columns(table: Table, names: Sequence[str]) -> Table:
+    """The table with these columns alone."""
+    return replace(table, column_names=list(names)) if isinstance(table, LocalTable) else table.select(*names)
+
+
 def count_rows(source: Any) -> int:
     """Number of rows of a table, or of what `read_table` takes."""
     table = source if isinstance(source, LocalTable) else read_table(source)
@@ -86,10 +91,3 @@ def written_schema(table: Table) -> pa.Schema:
     else:
         schema = table.schema().to_pyarrow_schema()
     return pa.schema([field for field in schema if not (pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type))])
-
-
-def fingerprint(source: Any) -> str:
-    """A word that changes when the table does."""
-    from omnifuse.data.sources import source_fingerprint
-
-    return source_fingerprint(source, Path())

@@ -52,7 +52,7 @@ class Exhibit:
 
     caption: str
     pictures: Sequence[Picture] = ()
-    sound: str = ""
+    sounds: Sequence[str] = ()
     svg: str = ""
     note: str = ""
 
@@ -78,14 +78,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that sorts; columns in `numbers` (by place) stand on the right."""
+    """A table that sorts where it is `sortable` and longer than two rows; columns in `numbers` (by place) stand on the right."""
 
     title: str
     note: str
     head: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     numbers: Sequence[int] = ()
+    sortable: bool = True
     kind: ClassVar[str] = "table"
+
+    @property
+    def sorts(self) -> bool:
+        """Whether a click on a head sorts it."""
+        return self.sortable and len(self.rows) > 2
 
     def cells(self) -> list[list[Cell]]:
         """The rows, every entry a cell."""
@@ -102,4 +108,14 @@ class Texts:
     kind: ClassVar[str] = "texts"
 
 
-Block: TypeAlias = Plot | Bars | Gallery | Table | Texts
+@dataclass(frozen=True)
+class Code:
+    """Lines to copy."""
+
+    title: str
+    note: str
+    code: str
+    kind: ClassVar[str] = "code"
+
+
+Block: TypeAlias = Plot | Bars | Gallery | Table | Texts | Code

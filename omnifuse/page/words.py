@@ -39,7 +39,7 @@ def percent(part: float, whole: float) -> str:
         return "< 0.1 %"
     if part < whole and share > 99.9:
         return "> 99.9 %"
-    return f"{share:.1f} %" if share % 1 and share < 99.95 else f"{share:.0f} %"
+    return f"{share:.0f} %" if share in (0, 100) else f"{share:.1f} %"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

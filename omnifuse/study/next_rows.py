@@ -10,7 +10,8 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.seeds import seed_of
-from omnifuse.data.annotate.rows import Chunk
+from omnifuse.data.annotate.rows import Chunk, Subset
+from omnifuse.data.dataset import Dataset
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.study.suggest import ask
 
@@ -75,6 +76,13 @@ def read_pool(pipeline: Pipeline, chunks: Iterable[Chunk]) -> Pool:
         {name: np.concatenate([each[name] for each in scores]) for name in categories},
         {name: [answer for each in answers for answer in each[name]] for name in answers[0]},
     )
+
+
+def known_embeddings(pipeline: Pipeline, dataset: Dataset, seed: int = 0) -> np.ndarray:
+    """(M, D) what the model makes of labelled rows: the training split, or 20,000 rows of it."""
+    train = dataset.split("train")
+    places = np.sort(np.random.default_rng(seed).permutation(len(train))[:MOST_KNOWN])
+    return ask(pipeline, Subset(train, places)).embeddings
 
 
 def choose_rows(pool: Pool, count: int, *, strategy: str = "both", known: np.ndarray | None = None, seed: int = 0) -> list[Choice]:

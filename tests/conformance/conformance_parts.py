@@ -31,14 +31,38 @@ def _picture(seed: int) -> bytes:
     return file.getvalue()
 
 
+def _tone(seed: int) -> tuple[np.ndarray, int]:
+    """A tone of its own pitch and length, with its rate."""
+    time_s = np.arange(1200 + 400 * seed) / 8000
+    return np.sin(2 * np.pi * (300 + 150 * seed) * time_s).astype(np.float32) / 2, 8000
+
+
+def _film(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (3 + 2 * seed, 16, 16, 3), dtype=np.uint8)
+
+
+def _walk(seed: int) -> dict[str, list[float | None]]:
+    """Two channels that wander, of its own length; one value is missing."""
+    steps = np.random.default_rng(seed).normal(size=(2, 12 + 5 * seed)).cumsum(axis=1)
+    return {"left": [None, *steps[0, 1:].tolist()], "right": (100 * steps[1]).tolist()}
+
+
+def _cloud(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(10 + 7 * seed, 4)) * [30, 20, 2, 1]
+
+
 # Raw values of every modality, all different. A new modality adds a line here and needs no other test.
 RAWS: dict[str, list[Any]] = {
     "text": ["a", "one red circle", "这是什么颜色？", "a much longer text, so that others are padded", "naïve 🙂", "two"],
     "image": [_picture(seed) for seed in range(6)],
     "category": ["red", "green", "blue", "black", "white", "颜色"],
     "number": [-3.5, 0.0, 1.25, 7.0, 1e3, 42.0],
+    "audio": [_tone(seed) for seed in range(6)],
+    "video": [_film(seed) for seed in range(6)],
+    "series": [_walk(seed) for seed in range(6)],
+    "points": [_cloud(seed) for seed in range(6)],
     "set": [["red", "big"], "red|small", [], ["颜色"], {"small", "big", "red"}, '["blue"]'],
-    "datetime": ["2024-05-31", "2024-05-31T23:59:59", "1999-01-01 12:00:00+09:00", "1969-07-20T20:17:40Z", "2030-12-31", "2024-02-29 06:30"],
+    "datetime": ["2024-05-31", "2024-05-31T23:59:59", "1999-01-01 12:00+09:00", "1969-07-20T20:17:40Z", "2030-12-31", "2024-02-29 06:30"],
     "id": ["u7", "u12", 4, "颜色", "a-b", "9"],
     "vector": [[1, 2, 3], "[4, 5, 6]", "0 0 1", (-1.5, 2.5, 1e3), np.array([0.25, 0.5, 0.75]), "7;8;9"],
 }

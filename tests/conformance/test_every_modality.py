@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance_parts import batch_of, fitted, raws_of, unfitted
+from conformance_parts import RAWS, batch_of, fitted, raws_of, unfitted
 
 from omnifuse.core.values import Values
 from omnifuse.data.modalities import MODALITIES
@@ -75,13 +75,22 @@ def test_what_was_learned_survives_json(modality: str) -> None:
 def test_decoding_gives_back_what_was_encoded(modality: str) -> None:
     processor = fitted(modality)
     decoded = processor.decode(processor.encode(raws_of(modality)).data)
-    for value, raw in zip(decoded, raws_of(modality), strict=True):
+    assert len(decoded) == len(raws_of(modality))
+    for value, raw, given in zip(decoded, raws_of(modality), RAWS[modality], strict=True):
         if modality in ("number", "vector"):
             assert value == pytest.approx(raw, abs=1e-3)
         elif modality == "datetime":
             assert abs(processor.canonical(value) - raw) < 120_000_000, "two minutes in sixty years, which is what float32 tells"
-        elif modality == "image":
+        elif modality in ("image", "video"):
             assert np.array_equal(value, processor.item(raw))
+        elif modality == "audio":
+            item = processor.item(raw)
+            assert np.array_equal(value[:, : item.shape[1]], item)
+        elif modality == "series":
+            expected = np.array(list(given.values()), dtype=float).T
+            assert np.allclose(value[: len(expected)], expected, atol=1e-3, equal_nan=True), "in the user's units, the missing one missing"
+        elif modality == "points":
+            assert np.allclose(value[: len(given)], given, atol=1e-3)
         else:
             assert (value.strip() if isinstance(value, str) else value) == raw
 
@@ -102,6 +111,8 @@ def test_encoding_is_deterministic_and_by_row(modality: str) -> None:
     assert same(batch_of(processor, modality), batch_of(fitted(modality), modality))
     together = processor.encode(raws_of(modality))
     for row, raw in enumerate(raws_of(modality)):
-        alone = processor.encode([raw]).data[0]
-        there = together.data[row] if together.mask is None else together.data[row][together.mask[row]]
+        alone, there = processor.encode([raw]).data[0], together.data[row]
+        if together.mask is not None:
+            there = there.movedim(processor.spec.shape.index(None), 0)[together.mask[row]]  # the mask runs along what varies
+            alone = alone.movedim(processor.spec.shape.index(None), 0)
         assert torch.equal(there, alone)

@@ -200,13 +200,14 @@ def test_an_encoder_gives_tokens_of_the_width_and_zeros_where_masked(config: Any
 
 @every_encoder
 def test_an_encoder_does_not_see_what_is_absent_or_padded(config: Any, modality: str) -> None:
-    case, _ = encoder_case(config, modality)
+    case, processor = encoder_case(config, modality)
     given = case.given
     data = given.data.clone()
     data[~given.present] = given.data[2]
     if given.mask is not None:
-        hidden = ~given.mask
-        data[hidden] = torch.arange(int(hidden.sum())) % 200 + 3
+        steps = data.movedim(1 + processor.spec.shape.index(None), 1)  # a view (B, T, …)
+        noise = torch.arange(int((~given.mask).sum())) % 200 + 3
+        steps[~given.mask] = noise.to(data.dtype).reshape(-1, *[1] * (steps.ndim - 2)).expand_as(steps[~given.mask])
     assert not torch.equal(data, given.data)
     for mode in (True, False):
         expected = case.run(case.built().train(mode))

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from omnifuse.data.decode import MAX_PIXELS, decode_image, encode_image, image_size
+from omnifuse.data.decode import decode_image, encode_image, image_size
+from omnifuse.data.decode.image import MAX_PIXELS
 from omnifuse.data.fetch import BadValue
 
 

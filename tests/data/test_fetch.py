@@ -78,11 +78,6 @@ def test_a_device_is_refused(tmp_path: Path):
     assert _fault("/dev/zero", tmp_path) == "not a regular file"
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png", "file:///etc/hostname", "s3://bucket/a.png"])
-def test_addresses_are_refused(tmp_path: Path, address: str):
-    assert "not fetched" in _fault(address, tmp_path)
-
-
 @pytest.mark.parametrize("reference", ["a\x00b.png", "\x00", "x" * 5000, "a/" * 3000, "\ud800.png"], ids=repr)
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, reference: str):
     _fault(reference, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from omnifuse.core.schema import Schema
+from omnifuse.data.clean.near import near_texts
 from omnifuse.data.infer import infer_columns
-from omnifuse.data.leak import Leak, find_leaks
+from omnifuse.data.leak import Leak, check_splits_leak, find_leaks
+from omnifuse.data.split import split_by_time
 
 
 def _leaks(rows: list[dict[str, Any]], **columns: Any) -> list[Leak]:
@@ -99,3 +102,76 @@ def test_every_row_its_own_label_gives_no_error():
 def test_values_that_cannot_be_read_do_not_hide_a_leak():
     rows = [{"x": "n/a" if i % 20 == 0 else i % 2, "answer": i % 2} for i in range(400)]
     assert [leak.column for leak in _leaks(rows, x="number", answer=_target("category"))] == ["x"]
+
+
+def test_a_column_under_another_name_is_read_from_its_source():
+    rows = [{"code": f"k{i % 5}", "answer": "abcde"[i % 5]} for i in range(300)]
+    leaks = _leaks(rows, tag={"modality": "category", "source": "code"}, answer=_target("category"))
+    assert [leak.column for leak in leaks] == ["tag"]
+
+
+def test_an_id_and_a_moment_that_give_the_target_away_are_found():
+    rows = [{"user": f"u{i % 4}", "seen": f"2026-01-{i % 28 + 1:02}T10:00:00", "late": i % 28 > 13, "who": i % 4} for i in range(400)]
+    leaks = _leaks(rows, user="id", seen="datetime", late=_target("category"), who=_target("category"))
+    assert {(leak.column, leak.target) for leak in leaks} >= {("user", "who"), ("seen", "late")}
+
+
+IDS = [f"r{i}" for i in range(6)]
+SPLITS = np.array([0, 0, 0, 1, 2, 2])
+
+
+def test_a_clean_division_gives_no_leak():
+    codes = np.arange(6)
+    near = near_texts([f"text number {i} of its own kind" * (i + 1) for i in range(6)])
+    times = ("day", np.array([1.0, 2, 3, 4, 5, 6]))
+    leaks = check_splits_leak(IDS, SPLITS, groups=("user", codes), rows=codes, values={"text": codes}, near={"text": near}, times=times)
+    assert leaks == []
+
+
+def test_every_kind_of_leak_is_told_with_its_rows():
+    patients = np.array([0, 0, 1, -1, 1, -1])
+    rows = np.array([0, 1, 2, 2, 3, 4])
+    photos = np.array([0, 1, 2, 3, 4, 0])
+    texts = [
+        "the patient came in with a cough and a light fever",
+        "b",
+        "c",
+        "d",
+        "The patient came in with a cough, and a light fever",
+        "e",
+    ]
+    times = np.array([1.0, 2, 9, 4, 5, np.nan])
+    leaks = check_splits_leak(
+        IDS,
+        SPLITS,
+        groups=("patient", patients),
+        rows=rows,
+        values={"photo": photos, "text": np.arange(6)},
+        near={"text": near_texts(texts, 0.7)},
+        times=("day", times),
+    )
+    told = {(leak.kind, leak.column): leak for leak in leaks}
+    assert set(told) == {("group", "patient"), ("exact", ""), ("value", "photo"), ("near", "text"), ("time", "day")}
+    assert told["group", "patient"].examples[0]["rows"] == ["r2", "r4"]
+    assert told["exact", ""].examples == ({"rows": ["r2", "r3"], "splits": ["train", "validation"], "size": 2},)
+    assert told["value", "photo"].examples[0]["rows"] == ["r0", "r5"]
+    assert told["near", "text"].examples[0]["rows"] == ["r0", "r4"]
+    assert [example["rows"] for example in told["time", "day"].examples] == [["r3"], ["r4"]], "both are before r2, which is learned"
+    assert str(told["group", "patient"]) == "1 values of patient are in more than one split, in 2 rows (such as row r2)"
+    assert all(json.loads(json.dumps(leak.dump()))["says"] for leak in leaks)
+
+
+def test_repeats_within_one_split_are_no_leak():
+    assert check_splits_leak(IDS, SPLITS, rows=np.array([0, 0, 0, 1, 2, 2]), values={"photo": np.array([5, 5, 5, 6, 7, 7])}) == []
+
+
+def test_counts_are_exact_when_only_the_first_hundred_are_named():
+    ids, splits = [f"r{i:04}" for i in range(1000)], np.arange(1000) % 2 * 2
+    (leak,) = check_splits_leak(ids, splits, rows=np.arange(1000) // 2)
+    assert (leak.groups, leak.rows, len(leak.examples)) == (500, 1000, 100)
+
+
+def test_rows_divided_by_time_do_not_overlap():
+    times = np.random.default_rng(0).integers(0, 30, 400).astype(float)
+    codes = split_by_time(times, {"test": 0.2, "validation": 0.1}).codes
+    assert check_splits_leak([str(i) for i in range(400)], codes, times=("day", times)) == []

@@ -18,12 +18,14 @@ from omnifuse.data.config import DataConfig, SplitConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import fit_processors
 from omnifuse.data.prepare import prepare
+from omnifuse.data.report.thumbnails import thumbnail
 from omnifuse.evaluation.collect import Answers
 from omnifuse.evaluation.evaluation import Evaluation, evaluate
-from omnifuse.evaluation.report.examples import figure, pick_categories, pick_numbers, shorten, thumbnail
-from omnifuse.evaluation.report.plots import confusion_matrix, label
+from omnifuse.evaluation.report.examples import pick_categories, pick_numbers
+from omnifuse.evaluation.report.plots import confusion_matrix
 from omnifuse.evaluation.report.report import write_report
 from omnifuse.model.config import ModelConfig
+from omnifuse.page.words import figure, label, shorten
 from omnifuse.pipeline.pipeline import Pipeline
 
 NASTY = ['<script>alert("x")</script>', "\"quotes\" & 'more' {{ 7 * 7 }}", "这是什么颜色？", None, "word " * 200]

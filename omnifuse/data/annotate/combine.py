@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -17,13 +17,13 @@ Kind = Literal["category", "set", "number"]
 
 METHODS: dict[str, str] = {
     "majority": "the most frequent label; the probability is its share of the votes",
-    "wawa": "majority, weighted by each annotator's agreement with it (Appen)",
+    "wawa": "majority, weighted by each annotator's agreement with it (worker agreement with aggregate, Appen)",
     "dawid-skene": "a confusion matrix for each annotator, by EM (Dawid & Skene 1979)",
     "one-coin": "the same with one error rate for each annotator (Zhang et al. 2016, 1406.3824)",
     "mace": "annotators who guess are found and discounted (Hovy et al. 2013)",
     "glad": "difficulty of rows beside the ability of annotators (Whitehill et al. 2009)",
 }
-_CROWD_KIT = {"wawa": "Wawa", "dawid-skene": "DawidSkene", "one-coin": "OneCoinDawidSkene", "mace": "MACE", "glad": "GLAD"}
+_CROWD_KIT = {"dawid-skene": "DawidSkene", "one-coin": "OneCoinDawidSkene", "mace": "MACE", "glad": "GLAD"}
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,22 @@ def _label(row: str, votes: list[Vote], belief: Mapping[str, float], truth: str 
 
 def _beliefs(votes: Sequence[Vote], method: str, truth: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """By row, the probability of each label."""
-    if method == "majority":
-        beliefs = {row: _shares([vote.label for vote in of_row]) for row, of_row in _by_row(votes).items()}
+    if method in ("majority", "wawa"):
+        beliefs = _weighted(votes, {})
+        if method == "wawa":
+            winners = {row: _label(row, [], belief, truth.get(row)).label for row, belief in beliefs.items()}
+            beliefs = _weighted(votes, {each.annotator: each.skill for each in _skills(votes, lambda v: float(v.label == winners[v.row]))})
     else:
         beliefs = _crowd_kit(votes, method, truth)
     return {row: ({truth[row]: 1.0} if row in truth else belief) for row, belief in beliefs.items()}
 
 
-def _shares(labels: list[str]) -> dict[str, float]:
-    return {label: count / len(labels) for label, count in Counter(labels).items()}
+def _weighted(votes: Sequence[Vote], weights: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """By row, the share of the votes that each label has; every annotator weighs 1 where no weights are given."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for vote in votes:
+        sums[vote.row][vote.label] += max(weights.get(vote.annotator, 1.0), 1e-9)
+    return {row: {label: weight / sum(each.values()) for label, weight in each.items()} for row, each in sums.items()}
 
 
 def _crowd_kit(votes: Sequence[Vote], method: str, truth: Mapping[str, str]) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,11 +154,12 @@ def _names(schema: Schema) -> dict[str, str]:
     return names
 
 
-def known_labels(column: Column, values: Sequence[Any]) -> list[str]:
-    """Labels to choose from: all that rows of the dataset have, numbers by size, words by letter."""
+def known_labels(column: Column, values: Iterable[Any], more: Iterable[str] = ()) -> list[str]:
+    """Labels to choose from: all that rows of the dataset have and some more, numbers by size, words by letter."""
     found = {label for value in values if value is not None for label in (value if isinstance(value, tuple) else [str(value)])}
     if column.modality == "set":
         found = {label for each in found for label in read_set(each)}
+    found.update(more)
     return sorted(found, key=lambda label: (not _is_number(label), float(label) if _is_number(label) else 0.0, label))
 
 

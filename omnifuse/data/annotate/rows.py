@@ -194,6 +194,36 @@ def only(chunks: Iterable[Chunk], ids: Sequence[str] | None = None, limit: int |
         )
 
 
+def gather(chunks: Iterable[Chunk], ids: Sequence[str]) -> Chunk:
+    """The rows with these ids as one chunk, in the order of the ids; they are held in memory."""
+    parts = list(only(chunks, ids))
+    where = {row: (part, place) for part in parts for place, row in enumerate(part.ids)}
+    return Chunk(list(ids), _Gathered([where[row] for row in ids]), [where[row][0].cells[where[row][1]] for row in ids])
+
+
+class _Gathered:
+    """Rows of several chunks."""
+
+    def __init__(self, places: list[tuple[Chunk, int]]) -> None:
+        self.places = places
+        self.owners: dict[Any, Chunk] = {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, index: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+        values: dict[str, list[Any]] = {}
+        for i in index:
+            chunk, place = self.places[i]
+            for name, found in chunk.rows.take([place], columns).items():
+                values.setdefault(name, []).append(found[0])
+                self.owners[found[0]] = chunk
+        return values or {name: [] for name in columns or ()}
+
+    def media(self, keys: Sequence[str]) -> list[bytes]:
+        return [self.owners[key].rows.media([key])[0] for key in keys]
+
+
 def read_ids(path: Path) -> list[str]:
     """Ids of rows: the column `id` of a CSV file, or one id a line."""
     from omnifuse.data.table import read_table

@@ -92,7 +92,8 @@ def exhibits(schema: Schema, rows: RawRows, captions: Sequence[str], notes: Sequ
 
 def _exhibit(schema: Schema, row: Mapping[str, Any], files: Mapping[str, bytes], caption: str, note: str) -> Exhibit:
     pictures: list[Picture] = []
-    heard, words = "", []
+    sounds: list[str] = []
+    words: list[str] = []
     for name, value in row.items():
         column = schema[name]
         if value is None:
@@ -103,14 +104,14 @@ def _exhibit(schema: Schema, row: Mapping[str, Any], files: Mapping[str, bytes],
             elif column.modality == "points":
                 pictures.append(picture(plan(files[value], column)[::2, ::2]))
             elif column.modality == "audio":
-                heard = heard or _clip(files[value])
+                sounds.append(_clip(files[value]))
             elif value in files:
                 words.append(f"{name}: {column.modality}, {len(files[value]):,} bytes")
             else:
                 words.append(_words(name, value, len(row)))
         except BadValue as error:
             words.append(f"{name} cannot be shown: {error}")
-    return Exhibit(caption, pictures, heard, "", " · ".join([*words, note] if note else words))
+    return Exhibit(caption, pictures, sounds, note=" · ".join([*words, note] if note else words))
 
 
 def _clip(data: bytes) -> str:

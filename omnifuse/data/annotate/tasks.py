@@ -141,6 +141,15 @@ class Exported:
         by_id = {str(row["id"]): {name: value for name, value in row.items() if name != "id"} for row in rows}
         return cls(Schema.parse(told["columns"]), list(told["asked"]), dict(told["labels"]), by_id)
 
+    def words(self) -> dict[str, str]:
+        """By row, the words that show it."""
+        shown = [name for name in self.schema.inputs if name not in self.asked]
+        return {row: " · ".join(str(cells[name]) for name in shown if cells.get(name)) for row, cells in self.rows.items()}
+
+    def table(self) -> dict[str, dict[str, Any]]:
+        """By row, its cells but for those that were asked for anew."""
+        return {row: {name: value for name, value in cells.items() if name not in self.asked} for row, cells in self.rows.items()}
+
 
 class _Writer:
     """Collects tasks; files are written as they come, each content once."""

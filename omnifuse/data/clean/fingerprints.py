@@ -14,6 +14,7 @@ SIDE = 32  # pixels of the picture that fingerprints look at
 LUMA, CHROMA = 16, 4  # blocks along one side of the thumbnails
 IMAGE_BYTES = 8 + LUMA**2 + 2 * CHROMA**2
 FLAT = 2.0  # a picture whose luma deviates by fewer levels of 256 has no structure to compare
+MARGIN = 0.02  # of the largest frequency: in symmetrical shapes half of them are 0, and noise would toss their bits
 
 # The 64 lowest frequencies of a 2-D cosine transform, without the mean, by the sum of both frequencies.
 _COSINES = np.cos(np.pi / SIDE * np.arange(12)[:, None] * (np.arange(SIDE) + 0.5)) * np.where(np.arange(12) > 0, 1, 0.5**0.5)[:, None]
@@ -23,8 +24,8 @@ _ROWS, _COLUMNS = np.array(sorted(((i, j) for i in range(12) for j in range(12))
 def image_fingerprint(pixels: np.ndarray) -> bytes:
     """What a picture looks like, in 296 bytes that change little under re-encoding, scaling and mild brightness.
 
-    The first 8 bytes are a perceptual hash: the 64 lowest frequencies of the cosine transform of the 32×32 luma, each above
-    their median or not. Hashes alone accuse different pictures of simple shapes (handwritten digits, signs that differ in colour),
+    The first 8 bytes are a perceptual hash: the 64 lowest frequencies of the cosine transform of the 32×32 luma, each clearly
+    above their median or not. Hashes alone accuse different pictures of simple shapes (handwritten digits, signs that differ in colour),
     so a thumbnail of luma (16×16, mean and contrast taken out) and two of colour (4×4) follow, which tell those apart.
     A picture without structure (all one colour) would give a hash of rounding noise: its first 8 bytes are a hash of
     its mean colour in steps of 8 levels instead, so that flat pictures agree only when they show the same colour.
@@ -48,7 +49,8 @@ def image_fingerprint(pixels: np.ndarray) -> bytes:
     waves = (_COSINES @ luma @ _COSINES.T)[_ROWS, _COLUMNS]
     blocks = _blocks(luma - luma.mean(), LUMA)
     thumbnail = (np.round(blocks / max(float(np.abs(blocks).max()), 1e-6) * 127) + 128).astype(np.uint8)
-    return np.packbits(waves > np.median(waves)).tobytes() + thumbnail.tobytes() + chroma
+    over = waves > np.median(waves) + MARGIN * np.abs(waves).max()
+    return np.packbits(over).tobytes() + thumbnail.tobytes() + chroma
 
 
 def _blocks(values: np.ndarray, side: int) -> np.ndarray:
@@ -123,8 +125,9 @@ TEXTS_AT_ONCE = 4096
 def text_signatures(texts: Sequence[str], size: int = 64) -> np.ndarray:
     """(N, size) uint32 minhashes of the sets of 5-character shingles of each folded text.
 
-    Two texts agree in a place with the probability of the Jaccard similarity of their sets, |A ∩ B| / |A ∪ B|. Characters, not words, so that it
-    serves languages without spaces too. A text shorter than a shingle is one shingle; a text of nothing gets a row of `EMPTY`.
+    Two texts agree in a place with the probability of the Jaccard similarity of their sets, |A ∩ B| / |A ∪ B|.
+    Characters, not words, so that it serves languages without spaces too. A text shorter than a shingle is one shingle;
+    a text of nothing gets a row of `EMPTY`.
 
     Source: A. Broder, On the resemblance and containment of documents, 1997; one permutation cut into `size` bins, empty
     bins filled from others by A. Shrivastava, Optimal Densification for Fast and Accurate Minwise Hashing, 2017
@@ -137,7 +140,7 @@ def text_signatures(texts: Sequence[str], size: int = 64) -> np.ndarray:
 def fold(text: str) -> str:
     """A text as near texts are compared: one form of each character, small letters, single spaces.
 
-    >>> fold(" Ｆull  WIDTH\\n")
+    >>> fold(" Ｆull  WIDTH ")
     'full width'
     """
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from math import comb
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from omnifuse.data.clean.fingerprints import EMPTY, IMAGE_BYTES, LUMA, shingles,
 NEIGHBOURS = 1000  # of a crowded bucket, an entry is compared with so many that follow it
 SAME_LUMA = 0.995  # least correlation of the thumbnails of near pictures
 SAME_CHROMA = 8.0  # most difference of their colours, in levels of 256
-SPREAD = 0.6  # of the bits of a hash that real pictures make use of, to foresee how full buckets are
 SOUND_NEIGHBOURS = 64
 SOUND_KEYS = 64  # parts of words of one sound that are looked up
 LEAST_WORDS = 8  # shorter sounds say too little to be compared
@@ -55,7 +53,7 @@ def near_images(fingerprints: Sequence[bytes], max_bits: int = 6) -> NearPairs:
     whole = np.frombuffer(b"".join(fingerprints[at] for at in known), dtype=np.uint8).reshape(-1, IMAGE_BYTES)
     hashes = np.ascontiguousarray(whole[:, :8]).view(np.uint64).ravel()
     found, left_out = [], 0
-    for mask in _masks(len(known), max_bits):
+    for mask in _masks(hashes, max_bits):
         buckets = _Buckets(hashes & mask, NEIGHBOURS)
         left_out += buckets.left_out
         for i, j in buckets.pairs():
@@ -76,7 +74,11 @@ def near_texts(texts: Sequence[str], min_jaccard: float = 0.85) -> NearPairs:
     signatures = text_signatures(texts)
     known, links = _distinct([row.tobytes() if row[0] != EMPTY else b"" for row in signatures])
     signatures = signatures[known]
-    pieces = lru_cache(maxsize=10_000)(lambda at: shingles(texts[at]))
+
+    @lru_cache(maxsize=10_000)
+    def pieces(at: int) -> frozenset[str]:
+        return shingles(texts[at])
+
     candidates, left_out = [], 0
     length = _band_length(signatures.shape[1], min_jaccard)
     for at in range(0, signatures.shape[1] - length + 1, length):
@@ -209,16 +211,24 @@ def _distinct(values: list[bytes]) -> tuple[np.ndarray, tuple[np.ndarray, np.nda
     return np.array([first[value] for value in sorted(first)], dtype=np.int64), (linked[:, 0], linked[:, 1])
 
 
-def _masks(count: int, max_bits: int) -> list[np.uint64]:
-    """Parts of a 64-bit hash of which any two hashes within `max_bits` agree in at least one; as coarse as is quickest for `count`."""
+def _masks(hashes: np.ndarray, max_bits: int) -> list[np.uint64]:
+    """Parts of a 64-bit hash of which any two hashes within `max_bits` agree in at least one; as coarse as is quickest for these."""
+    count = len(hashes)
+    sample = hashes[:: max(1, count // 20_000)]
 
-    def work(agree: int) -> float:  # sorting, and the pairs that fall into one bucket by chance
-        return comb(max_bits + agree, agree) * count * (20 + count / 2.0 ** (SPREAD * 64 * agree / (max_bits + agree)))
+    def masks(agree: int) -> list[np.uint64]:
+        cuts = np.linspace(0, 64, max_bits + agree + 1).round().astype(int).tolist()
+        blocks = [(1 << end) - (1 << begin) for begin, end in pairwise(cuts)]
+        return [np.uint64(sum(chosen)) for chosen in combinations(blocks, agree)]
 
-    agree = min(range(1, 5), key=work)
-    cuts = np.linspace(0, 64, max_bits + agree + 1).round().astype(int).tolist()
-    blocks = [(1 << end) - (1 << begin) for begin, end in zip(cuts, cuts[1:], strict=False)]
-    return [np.uint64(sum(chosen)) for chosen in combinations(blocks, agree)]
+    def work(chosen: list[np.uint64]) -> float:  # sorting, and the pairs that fall into one bucket
+        met = 0.0
+        for mask in (chosen[0], chosen[-1]):
+            sizes = np.unique(sample & mask, return_counts=True)[1].astype(np.float64)
+            met += float((sizes * (sizes - 1)).sum()) / max(1, len(sample)) ** 2 / 4
+        return len(chosen) * count * (20 + count * met)
+
+    return min(map(masks, range(1, 5)), key=work)
 
 
 def _same_thumbnail(whole: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -266,9 +276,7 @@ def _unique_pairs(found: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-def _joined(
-    first: np.ndarray, second: np.ndarray, distance: np.ndarray, links: tuple[np.ndarray, np.ndarray], left_out: int
-) -> NearPairs:
+def _joined(first: np.ndarray, second: np.ndarray, distance: np.ndarray, links: tuple[np.ndarray, np.ndarray], left_out: int) -> NearPairs:
     """Near pairs and links of equal values together, in order."""
     both = np.sort(np.stack([np.concatenate([first, links[0]]), np.concatenate([second, links[1]])]), axis=0)
     distances = np.concatenate([np.asarray(distance, dtype=np.float32), np.zeros(len(links[0]), dtype=np.float32)])

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from omnifuse.data.decode.image import flatten
 from omnifuse.data.fetch import BadValue
 
-MAX_PIXELS = 8_000_000  # of one frame; Pillow holds several copies of it
+MAX_PIXELS = 4_000_000  # of one frame; Pillow holds several copies of it
 MAX_PIXELS_DECODED = 1_000_000_000  # of all frames
 MAX_FRAMES = 20_000
 FRAME_S = 0.1  # of frames that tell no duration, as browsers show them
@@ -53,9 +53,8 @@ def animation_frames(data: bytes) -> Iterator[tuple[Image.Image, float]]:
         except UnidentifiedImageError:
             raise BadValue("not a readable animation") from None
         except Exception as error:  # decoders raise whatever damage leads them to
-            raise BadValue(
-                f"not a readable animation ({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})"
-            ) from None
+            reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+            raise BadValue(f"not a readable animation ({reason})") from None
 
 
 def animation_moments(data: bytes) -> np.ndarray:

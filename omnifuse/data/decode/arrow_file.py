@@ -11,7 +11,7 @@ from omnifuse.data.fetch import BadValue
 
 Columns = tuple[np.ndarray, tuple[str, ...]]
 FILE_START = 8  # `ARROW1` and two bytes; what follows is a stream
-SCHEMA, DICTIONARY, BATCH = 1, 2, 3  # kinds of message (Arrow's Message.fbs)
+DICTIONARY, BATCH = 2, 3  # kinds of message (Arrow's Message.fbs)
 
 
 def read_arrow(data: bytes, max_values: int) -> Columns:
@@ -97,34 +97,40 @@ def _check_messages(stream: bytes, max_values: int) -> None:
     """Add up what the messages say they unpack to, before one of them is unpacked."""
     import pyarrow as pa
 
-    total = 0
+    total, values, numbers = 0, 0, 1
     for message in pa.ipc.MessageReader.open_stream(stream):
+        if message.type == "schema":
+            numbers = sum(_is_number(field.type) for field in pa.ipc.read_schema(message))
+            continue
         body = memoryview(message.body) if message.body is not None else memoryview(b"")
-        total += _unpacked_size(message.metadata.to_pybytes(), body)
-        if total > 16 * max_values:
-            raise BadValue(f"the file unpacks to more than {16 * max_values // 10**6} MB")
+        rows, size = _unpacked_size(message.metadata.to_pybytes(), body)
+        total, values = total + size, values + abs(rows) * numbers
+        if values > max_values or total > 16 * max_values:
+            raise BadValue(f"the file unpacks to more than {max_values} numbers or {16 * max_values // 10**6} MB")
 
 
-def _unpacked_size(metadata: bytes, body: memoryview) -> int:
-    """Bytes of the buffers of one message (its FlatBuffers table, read by hand), after decompression."""
+def _unpacked_size(metadata: bytes, body: memoryview) -> tuple[int, int]:
+    """Rows of one message (its FlatBuffers table, read by hand), and the bytes of its buffers after decompression."""
     root = struct.unpack_from("<I", metadata)[0]
     kind_at, header_at = _field(metadata, root, 1), _field(metadata, root, 2)
     if not kind_at or not header_at or metadata[kind_at] not in (DICTIONARY, BATCH):
-        return 0
+        return 0, 0
     table = header_at + struct.unpack_from("<I", metadata, header_at)[0]
     if metadata[kind_at] == DICTIONARY:
         inner = _field(metadata, table, 1)
         table = inner + struct.unpack_from("<I", metadata, inner)[0]
+    length_at = _field(metadata, table, 0)
+    rows = struct.unpack_from("<q", metadata, length_at)[0] if length_at and metadata[kind_at] == BATCH else 0
     buffers_at, compression_at = _field(metadata, table, 2), _field(metadata, table, 3)
     if not buffers_at or not compression_at:
-        return len(body)
+        return rows, len(body)
     vector = buffers_at + struct.unpack_from("<I", metadata, buffers_at)[0]
     total = 0
     for place in range(struct.unpack_from("<I", metadata, vector)[0]):
         start, size = struct.unpack_from("<qq", metadata, vector + 4 + 16 * place)
         unpacked = struct.unpack_from("<q", body, start)[0] if size >= 8 else 0
         total += unpacked if unpacked >= 0 else size  # −1: this one is not compressed
-    return total
+    return rows, total
 
 
 def _field(metadata: bytes, table: int, slot: int) -> int:

@@ -18,7 +18,7 @@ from omnifuse.data.fetch import BadValue
 MAX_S = 4 * 3600.0
 MAX_SAMPLES = 2_000_000_000  # of all channels together, however short the time they take
 BLOCK_SAMPLES = 1 << 18
-START_S, START_SAMPLES = 120.0, 1 << 22
+START_S, START_SAMPLES = 60.0, 1 << 22
 UNKNOWN_FRAMES = 1 << 60
 
 
@@ -30,6 +30,13 @@ class AudioFacts:
     rate_hz: int
     channels: int
     start: np.ndarray
+
+
+class _Memory(io.BytesIO):
+    """Bytes as a file; where a damaged header leads in front of the start it stays there, for libsndfile would print a trace."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return super().seek(max(0, offset) if whence == 0 else offset, whence)
 
 
 def decode_audio(data: bytes, rate_hz: int = 16_000, channels: int = 1, max_s: float = 30.0) -> np.ndarray:
@@ -137,7 +144,7 @@ def _file_blocks(data: bytes) -> Iterator[tuple[np.ndarray, int]]:
     except ImportError:
         raise OmnifuseError("reading sound needs soundfile; pip install 'omnifuse[audio]'") from None
     try:
-        file = soundfile.SoundFile(io.BytesIO(data))
+        file = soundfile.SoundFile(_Memory(data))
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         if not looks_like_film(data):
             raise BadValue(f"not a readable sound ({_reason(error)})") from None

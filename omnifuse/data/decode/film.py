@@ -29,6 +29,7 @@ def open_film(data: bytes, kind: str) -> Iterator[tuple[Any, Any]]:
     """
     try:
         import av
+        import av.error
     except ImportError:
         raise OmnifuseError("reading films needs av; pip install 'omnifuse[video]'") from None
     word = {"video": "film", "audio": "sound"}[kind]
@@ -41,7 +42,7 @@ def open_film(data: bytes, kind: str) -> Iterator[tuple[Any, Any]]:
             yield film, streams[0]
     except BadValue:
         raise
-    except (av.FFmpegError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
+    except (av.error.FFmpegError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
         raise BadValue(f"not a readable {word} ({_reason(error)})") from None
 
 

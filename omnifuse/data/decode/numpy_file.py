@@ -76,12 +76,8 @@ def _header(stream: IO[bytes], max_values: int) -> tuple[tuple[int, ...], bool, 
         raise BadValue(f"not a readable .npy file ({(str(error).splitlines() or [''])[0][:120]})") from None
     if dtype.hasobject:
         raise BadValue("the array holds Python objects, which are not read; save it as numbers")
-    values = math.prod(shape) * max(1, len(dtype.names or ()))
-    if (
-        any(length < 0 for length in shape)
-        or not dtype.itemsize
-        or values > max_values
-        or math.prod(shape) * dtype.itemsize > 8 * max_values
-    ):
+    count = math.prod(shape)
+    is_sound = all(length >= 0 for length in shape) and dtype.itemsize > 0
+    if not is_sound or count * max(1, len(dtype.names or ())) > max_values or count * dtype.itemsize > 8 * max_values:
         raise BadValue(f"the header says an array of {shape}; at most {max_values} numbers can be read")
     return shape, fortran, dtype

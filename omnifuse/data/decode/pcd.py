@@ -11,6 +11,7 @@ from omnifuse.data.decode.rows_of_text import read_rows
 from omnifuse.data.fetch import BadValue
 
 MAX_HEADER = 8192
+MAX_UNPACKED = 800_000_000
 TYPES = {"F": "f", "I": "i", "U": "u"}
 MAX_COUNT = 4096  # numbers of one field, such as a histogram
 
@@ -35,8 +36,10 @@ def read_pcd(data: bytes, max_points: int) -> dict[str, np.ndarray]:
         raise BadValue(f"the header says {points} points; 1 to {max_points} can be read")
     layout = np.dtype([(str(place), kind, (count,)) for place, (kind, count) in enumerate(zip(kinds, counts, strict=True))])
     if way == "ascii":
-        table = read_rows(data[start:], points, sum(counts), header["line"])
+        table = read_rows(data, start, points, sum(counts), len(header["line"]))
         parts = np.split(table, np.cumsum(counts)[:-1], axis=1)
+        with np.errstate(invalid="ignore"):  # a packed colour has its meaning in the bits of its type
+            parts = [part.astype(kind) if "rgb" in name else part for name, part, kind in zip(header["FIELDS"], parts, kinds, strict=True)]
     elif way == "binary":
         _check_there(points * layout.itemsize, len(data) - start)
         rows = np.frombuffer(data, layout, points, start)
@@ -85,8 +88,8 @@ def _unpacked(data: bytes, start: int, points: int, kinds: Sequence[np.dtype], c
     if size != points * stride:
         raise BadValue(f"damaged: {points} points of {stride} bytes are not the {size} bytes that the file says")
     _check_there(packed_size, len(data) - start - 8)
-    if size > 132 * packed_size:  # a repetition of 264 bytes takes 3 at least
-        raise BadValue(f"damaged: {packed_size} bytes cannot hold {size}")
+    if size > 132 * packed_size or size > MAX_UNPACKED:  # a repetition of 264 bytes takes 3 at least
+        raise BadValue(f"{packed_size} bytes that unpack to {size}; at most 132 times as many and {MAX_UNPACKED} are read")
     unpacked = unpack_lzf(data[start + 8 : start + 8 + packed_size], size)
     parts, place = [], 0
     for kind, count in zip(kinds, counts, strict=True):

@@ -40,9 +40,11 @@ def read_ply(data: bytes, max_points: int) -> dict[str, np.ndarray]:
         if order:
             start += element.count * _layout(element, order).itemsize
         else:
-            for _ in range(min(element.count, len(data))):
-                start = data.find(b"\n", start) + 1 or len(data)
+            for _ in range(element.count):
+                start = data.find(b"\n", start) + 1
                 lines += 1
+                if not start:
+                    raise BadValue(f'cut off: the element "{element.name}" in front of the points is longer than the file')
     raise BadValue('there is no element "vertex" in this .ply file')
 
 
@@ -53,7 +55,7 @@ def _vertices(data: bytes, vertex: _Element, order: str, start: int, lines: int,
         raise BadValue(f"the header says {vertex.count} points; 1 to {max_points} can be read")
     names = [name for name, _ in vertex.properties]
     if not order:
-        table = read_rows(data[start:], vertex.count, len(names), range(lines))
+        table = read_rows(data, start, vertex.count, len(names), lines)
         return dict(zip(names, table.T, strict=True))
     layout = _layout(vertex, order)
     if vertex.count * layout.itemsize > len(data) - start:

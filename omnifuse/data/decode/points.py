@@ -68,9 +68,8 @@ def points_of(value: Any, columns: Sequence[str]) -> Points:
 def _read_bin(data: bytes, columns: Sequence[str]) -> dict[str, np.ndarray]:
     stride = 4 * len(columns)
     if not data or len(data) % stride:
-        raise BadValue(
-            f"neither .pcd, .ply, .npy nor .npz, and {len(data)} bytes are not whole points of {len(columns)} float32 ({', '.join(columns)})"
-        )
+        layout = f"{len(columns)} float32 ({', '.join(columns)})"
+        raise BadValue(f"neither .pcd, .ply, .npy nor .npz, and {len(data)} bytes are not whole points of {layout}")
     if len(data) // stride > MAX_POINTS:
         raise BadValue(f"{len(data) // stride} points are more than {MAX_POINTS}")
     values = np.frombuffer(data, "<f4").reshape(-1, len(columns))
@@ -82,9 +81,11 @@ def _read_bin(data: bytes, columns: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _named(arrays: Mapping[str, np.ndarray], columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Columns by name, of one array with or without named fields or of several arrays."""
+    if not arrays:
+        raise BadValue("there are no points")
     only = next(iter(arrays.values()))
     if len(arrays) == 1 and only.dtype.names:
-        return {name: only[name].reshape(-1) for name in only.dtype.names}
+        return {name: _plain(only[name]).reshape(-1) for name in only.dtype.names}
     if set(PLACES) <= set(arrays):
         arrays = {name: array.reshape(-1) for name, array in arrays.items() if array.size == arrays["x"].size}
         return {name: _plain(array) for name, array in arrays.items()}
@@ -114,6 +115,8 @@ def _cloud(named: dict[str, np.ndarray]) -> Points:
     if len(names) > 3 + MAX_FEATURES:
         raise BadValue(f"{len(names)} columns are more than {3 + MAX_FEATURES}")
     count = len(named["x"])
+    if any(len(column) != count for column in named.values()):
+        raise BadValue("the columns have different lengths")
     if count > MAX_POINTS or count * len(names) > MAX_VALUES:
         raise BadValue(f"{count} points of {len(names)} numbers are more than {MAX_POINTS} of 4")
     values = np.empty((count, len(names)), dtype=np.float32)

@@ -114,9 +114,8 @@ def _array(value: Any) -> np.ndarray:
         array = np.asarray(value)
         return array if array.dtype.kind in "fiubM" or array.dtype.names else np.asarray(value, dtype=np.float64)  # None is missing
     except (TypeError, ValueError) as error:
-        raise BadValue(
-            f"expected a path, bytes, numbers (steps,) or (steps, channels) or channels by name ({str(error).split('. ')[0]})"
-        ) from None
+        reason = str(error).split(". ")[0]
+        raise BadValue(f"expected a path, bytes, numbers (steps,) or (steps, channels) or channels by name ({reason})") from None
 
 
 def _checked(series: Series) -> Series:
@@ -131,9 +130,8 @@ def _checked(series: Series) -> Series:
     too_large = np.abs(values) > LARGEST  # false for NaN
     if too_large.any():
         step, channel = np.argwhere(too_large)[0]
-        raise BadValue(
-            f"step {step + 1}: {values[step, channel]} in channel {names[channel] if names else channel + 1} is no measured value"
-        )
+        name = names[channel] if names else channel + 1
+        raise BadValue(f"step {step + 1}: {values[step, channel]} in channel {name} is no measured value")
     if np.isnan(values).all():
         raise BadValue("every value of the series is missing")
     return Series(values, names)

@@ -11,10 +11,11 @@ from itertools import islice
 
 import numpy as np
 
+from omnifuse.data.decode.rows_of_text import lines_of
 from omnifuse.data.fetch import BadValue
 
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
-CHUNK = 4096
+MISSING = frozenset(("", "-", "na", "n/a", "nan", "null", "none", "?"))
+CHUNK_CELLS = 1 << 17
 BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?[.,]?\d")
 COMMENT = re.compile(r"^\s*#\s*((columns|fields)\s*:)?\s*", re.IGNORECASE)
 
@@ -31,7 +32,7 @@ def read_text_table(data: bytes, max_values: int) -> tuple[np.ndarray, tuple[str
     Raises:
         BadValue: a line with too few or too many cells, or with a cell that is no number, by its number.
     """
-    lines = _Lines(_text(data))
+    lines = _Lines(_plain(data), max_values)
     rows = iter(lines)
     first = next(rows, None)
     if first is None:
@@ -42,7 +43,7 @@ def read_text_table(data: bytes, max_values: int) -> tuple[np.ndarray, tuple[str
     columns = [_Column(place) for place in range(width)]
     pending: Iterator[Row] = rows if has_header else _chain(first, rows)
     count = 0
-    while chunk := list(islice(pending, CHUNK)):
+    while chunk := list(islice(pending, max(1, CHUNK_CELLS // max(1, width)))):
         count += len(chunk)
         if count * width > max_values:
             raise BadValue(f"more than {max_values} numbers")
@@ -62,25 +63,28 @@ def read_text_table(data: bytes, max_values: int) -> tuple[np.ndarray, tuple[str
 class _Lines:
     """Rows of cells with their line numbers, without comments and blank lines."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, data: bytes, max_values: int) -> None:
+        self.data, self.max_values = data, max_values
         self.comment: list[str] = []
         self.has_decimal_comma = False
 
     def __iter__(self) -> Iterator[Row]:
-        number, separator, is_first = 0, None, True
-        for number, line in enumerate(io.StringIO(self.text, newline=None), start=1):
-            if not line.strip():
+        separator, is_first = None, True
+        for number, line in enumerate(lines_of(io.BytesIO(self.data)), start=1):
+            text = _decoded(line)
+            if not text.strip():
                 continue
-            if line.lstrip().startswith("#"):
+            if text.lstrip().startswith("#"):
                 if is_first:
-                    self.comment = _cells(COMMENT.sub("", line).strip(), _separator(line))
+                    self.comment = _cells(COMMENT.sub("", text).strip(), _separator(text))
                 continue
             if is_first:
-                separator, is_first = _separator(line), False
+                separator, is_first = _separator(text), False
                 self.has_decimal_comma = separator == ";"
+                if separator and self.data.count(separator.encode()) + self.data.count(b"\n") > self.max_values:
+                    raise BadValue(f"more than {self.max_values} numbers")
             try:
-                yield number, _cells(line.rstrip("\n"), separator)
+                yield number, _cells(text.rstrip("\r\n"), separator)
             except csv.Error as error:
                 raise BadValue(f"line {number}: {error}") from None
 
@@ -130,21 +134,24 @@ class _Column:
     def _finite(self, part: np.ndarray, numbers: Sequence[int], cells: Sequence[str]) -> np.ndarray:
         infinite = np.flatnonzero(np.isinf(part))
         if len(infinite):
-            raise BadValue(f"line {numbers[infinite[0]]}: {cells[infinite[0]].strip()!r} in cell {self.place + 1} is not finite")
+            raise BadValue(f"line {numbers[infinite[0]]}: {cells[int(infinite[0])].strip()!r} in cell {self.place + 1} is not finite")
         return part
 
 
-def _text(data: bytes) -> str:
+def _plain(data: bytes) -> bytes:
+    """The file in UTF-8 with line feeds, whatever it was written with; a file that is no text is refused."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = data.decode("utf-16", errors="replace")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
-    if "\x00" in text:
+        data = data.decode("utf-16", errors="replace").encode()
+    if b"\x00" in data:
         raise BadValue("neither text nor a known kind of file (npy, npz, Arrow, Parquet)")
-    return text
+    return data.removeprefix(b"\xef\xbb\xbf") if b"\n" in data else data.replace(b"\r", b"\n")
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 def _separator(line: str) -> str | None:

@@ -155,7 +155,7 @@ def _by_moment(data: bytes, index: _Index, wanted: Sequence[int], size: tuple[in
         frames, shown = film.decode(stream), None
         for moment in wanted:
             key = index.keys[np.searchsorted(index.keys, moment, side="right") - 1] if index.keys else None
-            if key is not None and key <= moment and shown is not None and shown.pts < key:
+            if key is not None and key <= moment and shown is not None and (shown.pts or 0) < key:
                 film.seek(key, stream=stream, backward=True)
                 frames = film.decode(stream)
                 landed = next(frames, None)

@@ -85,6 +85,13 @@ def listing(pattern: str) -> list[str]:
     return s3.listing(pattern)
 
 
+def check_host(host: str, port: int) -> None:
+    """Whether somebody listens at a host that the recipe names; BadValue if not."""
+    from omnifuse.data.fetch import web
+
+    web.check_host(host, port)
+
+
 def is_address(reference: str) -> bool:
     """Whether a word is an address rather than a path."""
     return "://" in reference[:64]

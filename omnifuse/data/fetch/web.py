@@ -68,6 +68,14 @@ def answer_of(address: str, allow_private: bool, deadline_s: float, method: str 
         raise _http_fault(error, watch, deadline_s) from None
 
 
+def check_host(host: str, port: int) -> None:
+    """Open a connection and close it again."""
+    try:
+        socket.create_connection((host, port), WAIT_S / 4).close()
+    except (OSError, UnicodeError) as error:
+        raise _http_fault(error, _Watch(0), 0) from None
+
+
 def _http_fault(error: Exception, watch: _Watch, deadline_s: float) -> BadValue:
     """A fault in words of our own: those of the libraries repeat the address."""
     if watch.expired:
@@ -174,7 +182,7 @@ def _opener(watch: _Watch, allow_private: bool) -> urllib.request.OpenerDirector
         max_redirections = MAX_REDIRECTS
 
         def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-            if parts_of(newurl).scheme not in ("http", "https"):
+            if urlsplit(newurl).scheme not in ("http", "https"):
                 raise BadValue("the server redirects to an address that is not http or https")
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError, unknown
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import LocalTable, Table, iterate_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,9 +32,9 @@ def require(table: Table, columns: Sequence[str], where: str) -> None:
 def batches(table: Table, columns: Sequence[str]) -> Iterator[list[Values]]:
     """The columns, a batch of rows at a time."""
     if isinstance(table, LocalTable):
-        rows = iter(table.rows())
+        rows = iterate_rows(table, columns)
         while some := list(islice(rows, BATCH)):
-            yield [[row.get(name) for row in some] for name in columns]
+            yield [[row[name] for row in some] for name in columns]
         return
     try:
         for batch in table.select(*columns).to_arrow_iter():

@@ -121,11 +121,7 @@ def _sources(config: JoinConfig, new: dict[str, str]) -> list[str]:
 def _check_clashes(table: Table, config: JoinConfig, new: dict[str, str]) -> None:
     for column in config.collect or ([config.window.into] if config.window else new):
         if column in table.column_names:
-            mend = (
-                f'columns: {{new_name: "{new[column]}"}} to rename it, or name only those you need'
-                if new
-                else "give the new one another name"
-            )
+            mend = f'say columns: {{new_name: "{new[column]}"}}' if new else "give the new one another name"
             raise OmnifuseError(f'the column "{column}" is on both sides; {mend}')
 
 

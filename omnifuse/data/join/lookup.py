@@ -47,7 +47,11 @@ def attach(table: Table, lookup: Lookup, *, inner: bool) -> Table:
     """The first table with the new columns."""
     if isinstance(table, LocalTable):
         names = [*table.column_names, *lookup.columns]
-        return LocalTable(names, lambda: _rows(iter(table.rows()), table.column_names, lookup, inner))
+
+        def select(columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+            return _rows(table, lookup, columns, inner)
+
+        return LocalTable(names, lambda: select(names), types=_types(table, lookup), select=select)
     columns: dict[str, Picked | Spans] = {}
     for name, column in lookup.columns.items():
         if isinstance(column, Picked):
@@ -80,11 +84,27 @@ def _attach_to_frame(frame: daft.DataFrame, lookup: Lookup, inner: bool) -> daft
     return joined.select(*frame.column_names, *new)
 
 
-def _rows(rows: Iterator[Any], names: Sequence[str], lookup: Lookup, inner: bool) -> Iterator[dict[str, Any]]:
+def _rows(table: LocalTable, lookup: Lookup, columns: Sequence[str], inner: bool) -> Iterator[dict[str, Any]]:
+    """Rows with some of the columns; only those are read and looked up."""
+    ours = [name for name in table.column_names if name in columns]
+    new = {name: column for name, column in lookup.columns.items() if name in columns}
+    rows = iterate_rows(table, list(dict.fromkeys([*ours, *lookup.reads])) if new or inner else ours)
     while some := list(islice(rows, BATCH)):
-        match = lookup.match([[row.get(name) for row in some] for name in lookup.reads])
-        taken = [listed(column.take(match)) for column in lookup.columns.values()]
+        if not new and not inner:
+            yield from some
+            continue
+        match = lookup.match([[row[name] for row in some] for name in lookup.reads])
+        taken = {name: listed(column.take(match)) for name, column in new.items()}
         for number, row in enumerate(some):
             if match.state[number] == MATCHED or not inner:
-                new = {name: values[number] for name, values in zip(lookup.columns, taken, strict=True)}
-                yield {**{name: row.get(name) for name in names}, **new}
+                yield {**{name: row[name] for name in ours}, **{name: values[number] for name, values in taken.items()}}
+
+
+def _types(table: LocalTable, lookup: Lookup) -> pa.Schema | None:
+    """Arrow types of the columns, where those of the first table are known."""
+    import pyarrow as pa
+
+    if table.types is None:
+        return None
+    new = lookup.struct([[] for _ in lookup.reads]).type
+    return pa.schema([*table.types, *(pa.field(name, new.field(str(number)).type) for number, name in enumerate(lookup.columns))])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,17 +47,24 @@ def instants(values: Values, unit: str = "s", absent: Sequence[str] = NOTHING) -
 
     array, scale = arrow(values), NANOSECONDS[unit]
     kind = None if array is None else array.type
-    if array is None or kind is None or pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+    if (
+        array is None
+        or kind is None
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_null(kind)
+        or pa.types.is_decimal(kind)
+    ):
         spelt = words(values, absent)
         moments, readable = _parsed(spelt, scale)
         gone = mask(pc.is_null(spelt))
     elif pa.types.is_integer(kind):
         moments, readable = _scaled(_integers(array), scale)
         gone = mask(pc.is_null(array))
-    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        found = numbers(array)
-        moments, readable = _rounded(found.values, scale)
-        gone = found.missing
+    elif pa.types.is_floating(kind):
+        found = array.to_numpy(zero_copy_only=False)
+        moments, readable = _decimal(found, scale)
+        gone = np.isnan(found)
     elif pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         if pa.types.is_date(kind):
             array = array.cast(pa.timestamp("ms"))
@@ -73,7 +81,8 @@ def instants(values: Values, unit: str = "s", absent: Sequence[str] = NOTHING) -
 def positions(values: Values, absent: Sequence[str] = NOTHING) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """What rows are ordered by: sort keys, which rows have one, and the position as a number where it is one.
 
-    Numbers go by size, dates and times by time (as seconds since 1970), anything else by the alphabet.
+    Where at least half of the cells that say something are numbers, they go by size and the others have no place; else the same
+    with dates and times (as seconds since 1970); else all go by the alphabet.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -84,13 +93,18 @@ def positions(values: Values, absent: Sequence[str] = NOTHING) -> tuple[np.ndarr
     if array is not None and pa.types.is_integer(array.type):
         return _integers(array), there, array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     found = numbers(values, absent)
-    if not found.unreadable.any():
-        if bool(pc.all(pc.match_substring_regex(spelt, WHOLE)).as_py()):  # 64-bit times would lose their end as floats
-            return _integers(spelt.cast(pa.int64())), there, found.values
-        return np.nan_to_num(found.values), there, found.values
+    numeric = ~np.isnan(found.values)
+    if 2 * numeric.sum() >= there.sum():
+        whole = mask(pc.match_substring_regex(spelt, WHOLE))
+        if not whole[numeric].all():
+            return np.nan_to_num(found.values), numeric, found.values
+        place = np.zeros(len(spelt), np.int64)  # 64-bit times would lose their end as floats
+        place[whole] = _integers(spelt.filter(pa.array(whole)).cast(pa.int64()))
+        return place, numeric, found.values
     moments = instants(values, "s", absent)
-    if not moments.unreadable.any():
-        return moments.values, there, np.where(there, moments.values / 1e9, np.nan)
+    timed = ~(moments.absent | moments.unreadable)
+    if 2 * timed.sum() >= there.sum():
+        return moments.values, timed, np.where(timed, moments.values / 1e9, np.nan)
     return ranks(spelt, np.arange(len(spelt))), there, None
 
 
@@ -109,7 +123,7 @@ def _parsed(spelt: pa.Array, scale: int) -> tuple[np.ndarray, np.ndarray]:
     zoned = mask(pc.match_substring_regex(spelt, ZONED))
     plain = mask(pc.match_substring_regex(spelt, PLAIN_MOMENT))
     fill(whole, _scaled(_integers(spelt.filter(pa.array(whole)).cast(pa.int64())), scale))
-    fill(broken, _rounded(np.array([float(word) for word in spelt.filter(pa.array(broken)).to_pylist()]), scale))
+    fill(broken, _scaled(np.array([_exact(word, scale) for word in spelt.filter(pa.array(broken)).to_pylist()], np.int64), 1))
     fill(zoned, _iso(spelt.filter(pa.array(zoned)), "UTC"))
     fill(plain, _iso(spelt.filter(pa.array(plain)), None))
     return moments, readable
@@ -134,14 +148,29 @@ def _iso(spelt: pa.Array, zone: str | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scaled(found: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    readable = np.abs(found) < LIMIT // scale
+    readable = np.abs(found) < -(-LIMIT // scale)
     return np.where(readable, found, 0) * scale, readable
 
 
-def _rounded(found: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
+def _exact(word: str, scale: int) -> int:
+    """Nanoseconds of a decimal number, LIMIT where they are too many."""
+    found = Decimal(word)
+    return round(found * scale) if abs(found) * scale < LIMIT - 1 else LIMIT
+
+
+def _decimal(found: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nanoseconds of floats, rounded to the decimals a float of this size holds for certain, so that 0.3 means 0.3.
+
+    Seconds since 1970 come out in whole microseconds.
+    """
     readable = np.isfinite(found)
-    readable &= np.abs(np.where(readable, found, 0)) < LIMIT / scale
-    return np.rint(np.where(readable, found, 0) * float(scale)).astype(np.int64), readable
+    size = np.abs(np.where(readable, found, 0))
+    readable &= size < LIMIT / scale
+    size[~readable] = 0
+    grain = 10.0 ** np.ceil(np.log10(np.maximum(2 * scale * np.spacing(size).astype(np.float64), 1)))
+    exact = np.where(readable, found, 0).astype(np.float64)
+    whole = np.floor(exact)
+    return whole.astype(np.int64) * scale + (np.rint((exact - whole) * scale / grain) * grain).astype(np.int64), readable
 
 
 def _integers(array: pa.Array) -> np.ndarray:

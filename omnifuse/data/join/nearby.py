@@ -7,7 +7,6 @@ column through a sort; here the other table's times are sorted once and looked u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from omnifuse.data.join.keys import ABSENT, MATCHED, TOO_FAR, TOO_FEW, UNMATCHED
 from omnifuse.data.join.moments import LIMIT, Instants, instants
 from omnifuse.data.join.report import RightCounts
 from omnifuse.data.join.scalars import words
-
-if TYPE_CHECKING:
-    pass
 
 
 class Timeline:
@@ -56,8 +52,8 @@ class Timeline:
             [moments.absent | (codes == ABSENT), moments.unreadable, codes < 0], [WITHOUT_KEY, UNREADABLE, UNMATCHED], MATCHED
         )
         known = codes >= 0
-        low = np.where(known, np.append(self.starts, 0)[codes], 0)
-        return moments, state, low, np.where(known, np.append(self.ends, 0)[codes], 0)
+        codes = np.where(known, codes, self.keys.count)  # of an unknown key: the empty interval at the end
+        return moments, state, np.append(self.starts, 0)[codes], np.append(self.ends, 0)[codes]
 
     def bound(self, moment: np.ndarray, low: np.ndarray, high: np.ndarray, *, after: bool) -> np.ndarray:
         """The first unit at or after a time, or, with `after`, the first one after it; each between its own low and high."""

@@ -9,39 +9,61 @@ from weakref import WeakValueDictionary
 
 
 class Shared:
-    """Holds a value; copies of this holder, made when a plan is sent to workers, carry a reference instead of the value."""
+    """Holds a value; copies of this holder, made when a plan is sent to workers, carry a reference instead of the value.
+
+    Daft copies the plan for every task: with the value inside, a join would send the whole other table each time.
+    """
 
     def __init__(self, value: Any):
         """Take the value."""
         self.value = value
-        self._number, self._stored = next(_numbers), None
+        self._number, self._store = next(_numbers), None
         _held[self._number] = self
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        """What stands for it: on Ray a reference to the one stored copy, else its number in this process."""
+        """What stands for it: on Ray the name of the actor that keeps it, else its number in this process."""
         import daft
 
         if daft.runners.get_or_infer_runner_type() != "ray":
             return _held_here, (self._number,)
         ray = sys.modules["ray"]
-        if self._stored is None:
-            self._stored = ray.put(self.value)
-        return _fetch, (self._stored,)
+        name = f"omnifuse-{ray.get_runtime_context().get_job_id()}-{self._number}"
+        if self._store is None:  # lives as long as this holder does
+            self._store = ray.remote(_Store).options(name=name, namespace="omnifuse", num_cpus=0).remote([ray.put(self.value)])
+        return _Fetched, (name,)
+
+
+class _Store:
+    """Keeps the reference, for a bare one does not survive the copying of a plan by another library."""
+
+    def __init__(self, references: list[Any]):
+        self._references = references
+
+    def references(self) -> list[Any]:
+        return self._references
+
+
+class _Fetched:
+    """The holder on a worker: fetches the value when it is first used there."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    @property
+    def value(self) -> Any:
+        if self._name not in _values:
+            import ray
+
+            store = ray.get_actor(self._name, namespace="omnifuse")
+            _values.clear()  # the one before belonged to another join
+            _values[self._name] = ray.get(ray.get(store.references.remote())[0])
+        return _values[self._name]
 
 
 def _held_here(number: int) -> Shared:
     return _held[number]
 
 
-def _fetch(reference: Any) -> Shared:
-    key = reference.hex()
-    if key not in _fetched:
-        import ray
-
-        _fetched[key] = Shared(ray.get(reference))
-    return _fetched[key]
-
-
 _numbers = count()
 _held: WeakValueDictionary[int, Shared] = WeakValueDictionary()
-_fetched: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+_values: dict[str, Any] = {}

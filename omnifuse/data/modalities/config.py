@@ -11,7 +11,6 @@ from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.schema import Column, Schema
 from omnifuse.core.spec import InputSpec
 
-
 NOTHING = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A", "-")
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -51,6 +50,7 @@ class TextConfig(ModalityConfig):
     """
 
     name: str = "text"
+    absent: tuple[str, ...] = ()
     vocabulary: Annotated[int, Field(ge=260, le=1_000_000)] = 8192
     max_length: Annotated[int, Field(ge=1, le=100_000)] = 256
     lowercase: bool = True
@@ -93,6 +93,7 @@ class CategoryConfig(ModalityConfig):
     reads: ClassVar[tuple[str, ...]] = ("replace", "lowercase")
 
     name: str = "category"
+    absent: tuple[str, ...] = ()
     replace: Annotated[dict[str, str], BeforeValidator(_words)] = {}
     lowercase: bool = False
     min_count: Annotated[int, Field(ge=1)] = 1
@@ -156,6 +157,13 @@ class VideoConfig(ModalityConfig):
     channels: Literal[1, 3] = 3
     mean: tuple[float, ...] = (0.5,)
     std: tuple[Annotated[float, Field(gt=0)], ...] = (0.5,)
+
+    @model_validator(mode="after")
+    def _one_for_each_channel(self) -> VideoConfig:
+        for option in ("mean", "std"):
+            if len(getattr(self, option)) not in (1, self.channels):
+                raise OmnifuseError(f"{option}: give one value, or one for each of the {self.channels} channels")
+        return self
 
 
 class SeriesConfig(ModalityConfig):
@@ -230,6 +238,7 @@ class SetConfig(ModalityConfig):
     reads: ClassVar[tuple[str, ...]] = ("separator", "replace", "lowercase")
 
     name: str = "set"
+    absent: tuple[str, ...] = ()
     separator: Annotated[str, Field(min_length=1)] = "|"
     replace: Annotated[dict[str, str], BeforeValidator(_words)] = {}
     lowercase: bool = False
@@ -270,6 +279,7 @@ class IdConfig(ModalityConfig):
     """
 
     name: str = "id"
+    absent: tuple[str, ...] = ()
     min_count: Annotated[int, Field(ge=1)] = 2
     max_ids: Annotated[int, Field(ge=1)] = 10_000_000
 

@@ -28,9 +28,11 @@ class ImageProcessor(MediaProcessor[ImageConfig]):
         self.size_ = config.size or 0
 
     def inspect(self, data: bytes) -> Facts:
-        """Height and width in pixels."""
+        """Height and width in pixels, and a fingerprint of what is to be seen."""
+        from omnifuse.data.clean.fingerprints import image_fingerprint
+
         pixels = decode_image(data)
-        return Facts({"height": pixels.shape[0], "width": pixels.shape[1]})
+        return Facts({"height": pixels.shape[0], "width": pixels.shape[1]}, image_fingerprint(pixels))
 
     def serialise(self, value: Any) -> bytes:
         """A Pillow image or an array (H, W[, 3]) as PNG."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class PointsProcessor(MediaProcessor[PointsConfig]):
         values, names = decode_points(raw, self.config.columns)
         values = values[:, [0, 1, 2, *self._places(names, self.features_)]]
         if len(values) > self.config.max_points:
-            draw = np.random.default_rng(seed_of("points", raw[:4096].hex(), len(raw)))
+            draw = np.random.default_rng(seed_of("points", blake2b(raw, digest_size=16).hexdigest()))
             chosen = draw.choice(len(values), self.config.max_points, replace=False)
             values = values[np.sort(chosen)]
         return standardise(values, self.mean_, self.std_)
@@ -111,7 +112,6 @@ class PointsProcessor(MediaProcessor[PointsConfig]):
     def _places(self, names: Sequence[str], features: Sequence[str]) -> list[int]:
         for feature in features:
             if feature not in names:
-                raise BadValue(
-                    f'the cloud has no feature "{feature}" (it has {", ".join(names[3:]) or "none"}); `features` names those to use'
-                )
+                found = ", ".join(names[3:]) or "none"
+                raise BadValue(f'the cloud has no feature "{feature}" (it has {found}); `features` names those to use')
         return [names.index(feature) for feature in features]

@@ -57,9 +57,13 @@ class SetProcessor(LabelProcessor[SetConfig]):
 
     def fit(self, raws: Iterable[Any]) -> None:
         """Learn the labels: those with `min_count` rows, the most frequent ones where there are more than `max_classes`."""
-        counts = Counter(label for raw in raws for label in raw)
+        counts: Counter[str] = Counter()
+        rows = 0
+        for raw in raws:
+            counts.update(raw)
+            rows += 1
         self._learn(counts, self.config.max_classes, self.config.min_count)
-        if not self.labels_:
+        if rows and not self.labels_:
             fault = f"no label has {self.config.min_count} training rows; lower min_count" if counts else "every set is empty; leave it out"
             raise OmnifuseError(f"the training split has nothing to learn in a column of sets: {fault}")
 

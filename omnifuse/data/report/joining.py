@@ -79,7 +79,7 @@ def window_blocks(windows: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
-def join_findings(joins: Sequence[Mapping[str, Any]], windows: Mapping[str, Any]) -> list[Finding]:
+def join_findings(joins: Sequence[Mapping[str, Any]], windows: Sequence[Mapping[str, Any]] = ()) -> list[Finding]:
     """Rows that found no partner, and what was dropped for it."""
     findings = []
     for join in joins:
@@ -94,10 +94,11 @@ def join_findings(joins: Sequence[Mapping[str, Any]], windows: Mapping[str, Any]
             text += f"; {counted(right['duplicated'], 'row')} of {name} went unused because another of the same key was taken"
         is_worth = rows - matched > MANY * rows or bool(right.get("duplicated")) or bool(dropped)
         findings.append(Finding("look" if is_worth else "good", text, "joins"))
-    if windows.get("short"):
-        text = f"{counted(windows['short'], 'recording')} of {windows.get('recordings', 0):,} gave no window: shorter than one"
+    short = sum(one.get("short", 0) for one in windows)
+    if short:
+        text = f"{counted(short, 'recording')} of {sum(one.get('recordings', 0) for one in windows):,} gave no window: shorter than one"
         findings.append(Finding("look", text, "joins"))
-    unreadable = sum(cell.get("unreadable", 0) for part in [*joins, windows] for cell in (part.get("cells") or {}).values())
+    unreadable = sum(cell.get("unreadable", 0) for part in [*joins, *windows] for cell in (part.get("cells") or {}).values())
     if unreadable:
         text = f"{counted(unreadable, 'cell')} of the channels cannot be read as a number and count as missing"
         findings.append(Finding("look", text, "joins"))

@@ -71,10 +71,10 @@ def _both(samples: Mapping[str, ColumnSample], names: list[str]) -> np.ndarray:
 
 def _pairs(names: list[str], both: np.ndarray) -> Table:
     pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if both[i, i] and both[j, j]]
-    pairs.sort(key=lambda pair: (-both[pair], pair))
+    pairs.sort(key=lambda pair: (-abs(both[pair] - both[pair[0], pair[0]] * both[pair[1], pair[1]]), pair))
     rows = []
     for i, j in pairs[:PAIRS]:
         chance, ratio = both[i, i] * both[j, j], both[i, j] / (both[i, i] * both[j, j])
         cells = [Cell(percent(both[i, j], 1), both[i, j]), Cell(percent(chance, 1), chance), Cell(f"{ratio:.1f} ×", ratio)]
         rows.append((names[i], names[j], *cells))
-    return Table("Pairs", "beside what chance would give", ("column", "column", "both absent", "by chance", "ratio"), rows, (2, 3, 4))
+    return Table("Pairs", "the most surprising first", ("column", "column", "both absent", "by chance", "ratio"), rows, (2, 3, 4))

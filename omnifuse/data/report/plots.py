@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from omnifuse.page.figures import ACCENT, FAINT, INK, PAPER, QUIET, SECOND, THIRD, central, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, FAINT, INK, PAPER, QUIET, SECOND, THIRD, central, framed_axes, one_axes, styled, to_svg
 from omnifuse.page.words import label
 
 COLOURS = {"train": ACCENT, "validation": THIRD, "test": SECOND}
@@ -28,7 +28,7 @@ def histogram(by_split: Mapping[str, np.ndarray], name: str, *, key: str, whole:
         key: name of the figure on the page.
         whole: values are counts, and an axis begins at nothing.
     """
-    figure, axes = one_axes(4.8, 2.7)
+    figure, axes = framed_axes(4.8, 2.7)
     values = np.concatenate(list(by_split.values()))
     low, high = central(values)
     if whole:
@@ -36,9 +36,9 @@ def histogram(by_split: Mapping[str, np.ndarray], name: str, *, key: str, whole:
     edges = _edges(values[(values >= low) & (values <= high)], low, high)
     for place, (split, part) in enumerate(by_split.items()):
         counts, _ = np.histogram(part, edges)
-        shares, colour = 100 * counts / max(1, len(part)), COLOURS.get(split, QUIET)
+        shares, colour = 100 * counts / max(1, len(part)), COLOURS.get(split, ACCENT)
         axes.stairs(shares, edges, fill=place == 0, color=to_rgba(colour, 0.35) if place == 0 else colour, linewidth=1.4, label=split)
-    axes.set(xlim=(low, high), xlabel=label(name, 40), ylabel="% of the split")
+    axes.set(xlim=(low, high), xlabel=label(name, 40), ylabel="% of the split" if len(by_split) > 1 else "%")
     if len(by_split) > 1:
         axes.legend(fontsize=8)
     return to_svg(figure, key, f"Spread of {name}")
@@ -47,14 +47,14 @@ def histogram(by_split: Mapping[str, np.ndarray], name: str, *, key: str, whole:
 @styled
 def timeline(by_split: Mapping[str, np.ndarray], *, key: str) -> str:
     """Rows over time: microseconds since 1970 by split."""
-    figure, axes = one_axes(9.2, 2.6)
+    figure, axes = framed_axes(11.6, 2.6)
     values = np.concatenate(list(by_split.values())).astype(np.float64)
     low, high = float(values.min()), float(values.max())
     span = high - low or 86_400e6
     edges = np.linspace(low - 0.01 * span, high + 0.01 * span, 61)
     for place, (split, part) in enumerate(by_split.items()):
         counts, _ = np.histogram(part, edges)
-        colour = COLOURS.get(split, QUIET)
+        colour = COLOURS.get(split, ACCENT)
         axes.stairs(100 * counts / len(part), edges, fill=True, color=to_rgba(colour, 0.35), linewidth=0)
         axes.stairs(100 * counts / len(part), edges, color=colour, linewidth=1.2, label=split, zorder=3 + place)
     axes.set_xticks(np.linspace(low, high, 6), [moment(tick, span) for tick in np.linspace(low, high, 6)])
@@ -76,7 +76,7 @@ def moment(microseconds: float, span: float = 1e18) -> str:
 @styled
 def sizes(width: np.ndarray, height: np.ndarray, *, key: str) -> str:
     """Widths and heights of pictures, in pixels."""
-    figure, axes = one_axes(4.2, 3.4, grid="both")
+    figure, axes = framed_axes(4.2, 3.6, grid="both")
     axes.plot(width, height, "o", color=ACCENT, alpha=0.35, markersize=4, markeredgewidth=0)
     end = 1.06 * max(float(width.max()), float(height.max()))
     axes.plot([0, end], [0, end], color=FAINT, linewidth=1)
@@ -87,7 +87,7 @@ def sizes(width: np.ndarray, height: np.ndarray, *, key: str) -> str:
 @styled
 def long_tail(counts: np.ndarray, *, key: str) -> str:
     """How often each id occurs, the most frequent first, both axes logarithmic."""
-    figure, axes = one_axes(4.8, 2.9, grid="both")
+    figure, axes = framed_axes(4.8, 2.9, grid="both")
     counts = np.sort(counts)[::-1]
     ranks = np.arange(1, len(counts) + 1)
     keep = np.unique(np.geomspace(1, len(counts), 200).astype(int)) - 1
@@ -102,9 +102,10 @@ def long_tail(counts: np.ndarray, *, key: str) -> str:
 @styled
 def plane(points: np.ndarray, groups: Sequence[str], *, key: str) -> str:
     """Points (N, 2) in a plane, coloured by group (at most four)."""
-    figure, axes = one_axes(4.8, 3.6, grid="both")
+    figure, axes = framed_axes(4.8, 3.6, grid="both")
     names = list(dict.fromkeys(groups))
-    for name, colour in zip(names, (ACCENT, SECOND, THIRD, QUIET), strict=False):
+    for name, other in zip(names, (ACCENT, SECOND, THIRD, QUIET), strict=False):
+        colour = COLOURS.get(name, other)
         part = points[[group == name for group in groups]]
         axes.plot(part[:, 0], part[:, 1], "o", color=colour, alpha=0.5, markersize=3, markeredgewidth=0, label=label(name))
     axes.set(xlabel="first component", ylabel="second component")
@@ -142,14 +143,16 @@ def curves(channels: Sequence[str], examples: Sequence[tuple[str, np.ndarray]], 
         key: name of the figure on the page.
         step: what the axis counts.
     """
-    figure = Figure(figsize=(9.2, 0.5 + 0.95 * len(channels)), layout="constrained")
+    height = 0.9 + 0.95 * len(channels)
+    figure = Figure(figsize=(11.6, height))
+    figure.subplots_adjust(left=0.13, right=0.99, bottom=0.45 / height, top=1 - 0.4 / height, hspace=0.18)
     grid: np.ndarray = figure.subplots(len(channels), 1, sharex=True, squeeze=False)
     for place, name in enumerate(channels):
         axes: Axes = grid[place, 0]
         axes.grid(True, axis="y")
         for (caption, values), colour in zip(examples, (ACCENT, SECOND, THIRD, QUIET), strict=False):
             axes.plot(*_thin(values[:, place]), color=colour, linewidth=1.1, alpha=0.9, label=label(caption, 30))
-        axes.set_ylabel(label(name, 14), rotation=0, ha="right", va="center", color=INK, fontsize=8.5)
+        axes.set_ylabel(label(name, 16), rotation=0, ha="right", va="center", color=INK, fontsize=8.5, labelpad=8)
         axes.tick_params(labelsize=7.5)
         axes.locator_params(axis="y", nbins=3)
     grid[-1, 0].set_xlabel(step)
@@ -159,30 +162,22 @@ def curves(channels: Sequence[str], examples: Sequence[tuple[str, np.ndarray]], 
 
 
 @styled
-def cloud(values: np.ndarray, colour: np.ndarray, name: str, *, key: str) -> str:
-    """A point cloud from above: x to the right, y up; the highest value of `colour` in each cell.
+def cloud(values: np.ndarray, colour: np.ndarray, *, key: str) -> str:
+    """A point cloud from above: x to the right, y up; blue is low, orange is high.
 
     Args:
         values: (N, 2) x and y.
-        colour: (N,) height, or another feature.
-        name: of the feature.
+        colour: (N,) height, or another feature; the highest one in each cell is seen.
         key: name of the figure on the page.
     """
-    figure, axes = one_axes(3.9, 3.4, grid="both")
-    (left, right), (below, above) = central(values[:, 0]), central(values[:, 1])
-    half = max(right - left, above - below) / 2
+    figure, axes = framed_axes(3.9, 3.7, grid="both")
+    (left, below), (right, above) = np.percentile(values, 1, axis=0), np.percentile(values, 99, axis=0)
+    half = 0.53 * max(right - left, above - below) or 1.0
     x, y = (left + right) / 2, (below + above) / 2
-    cells = ListedColormap([_heat(share) for share in np.linspace(0, 1, 32)])
-    low, high = (float(end) for end in np.percentile(colour, [2, 98]))
-    raster = _raster(values, colour, (x - half, x + half, y - half, y + half))
     extent = (x - half, x + half, y - half, y + half)
-    drawn = axes.imshow(
-        raster, cmap=cells, origin="lower", extent=extent, vmin=low, vmax=high if high > low else low + 1, interpolation="nearest"
-    )
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02)
-    bar.ax.set_title(label(name, 12), fontsize=8, color=QUIET)
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    bar.ax.tick_params(labelsize=7.5)
+    low, high = (float(end) for end in np.percentile(colour, [2, 98]))
+    shares = np.clip((_raster(values, colour, extent) - low) / (high - low or 1.0), 0, 1)
+    axes.imshow(_heat(shares), origin="lower", extent=extent, interpolation="nearest", resample=False)
     axes.set(xlabel="x", ylabel="y")
     return to_svg(figure, key, "A point cloud from above")
 
@@ -198,11 +193,11 @@ def _raster(values: np.ndarray, colour: np.ndarray, extent: tuple[float, float, 
     return np.where(np.isfinite(cells), cells, np.nan).reshape(side, side)
 
 
-def _heat(share: float) -> tuple[float, float, float, float]:
-    """Blue to orange through violet; seen on light and on dark paper."""
-    red, green, blue = np.interp(share, [0, 0.5, 1], [60, 170, 240]), np.interp(share, [0, 0.5, 1], [95, 80, 165]), 0.0
-    blue = np.interp(share, [0, 0.5, 1], [215, 190, 60])
-    return (red / 255, green / 255, blue / 255, 1.0)
+def _heat(shares: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1] → (H, W, 4) uint8, blue through violet to orange (seen on light and on dark paper); NaN is transparent."""
+    known = np.nan_to_num(shares)
+    levels = [np.interp(known, [0, 0.5, 1], ends) for ends in ([60, 170, 240], [95, 80, 165], [215, 190, 60])]
+    return np.stack([*levels, np.where(np.isnan(shares), 0, 255)], axis=-1).astype(np.uint8)
 
 
 def _edges(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -1,9 +1,176 @@
-"""Stub."""
+"""Duplicates and near duplicates: counted, and shown side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.dataset import ID, Dataset
+from omnifuse.data.fetch import BadValue
+from omnifuse.data.report.columns.signals import RATE_HZ, heard
+from omnifuse.data.report.described import Finding
+from omnifuse.data.report.thumbnails import thumbnail
+from omnifuse.page.blocks import Block, Cell, Exhibit, Gallery, Table, Texts
+from omnifuse.page.words import counted, listed, quantity, shorten
+
+GROUPS_SHOWN, MEMBERS_SHOWN, SIDE, MEDIA = 8, 2, 112, ("image", "audio", "video", "series", "points")
+GRAVE, MANY = 0.01, 0.05
+UNITS = {"image": ("bits differ", 1.0), "audio": ("% of the bits differ", 100.0), "text": ("% unlike", 100.0)}
 
 
-def repeat_blocks(x):
+def repeat_blocks(dataset: Dataset) -> list[Block]:
+    """Counts of every kind of duplicate, and examples of each, those across splits first."""
+    found = list(reports(dataset.manifest.get("duplicates")))
+    if not found:
+        return []
+    rows = [
+        (
+            report.get("column") or "whole rows",
+            str(report.get("kind", "")),
+            *[Cell(f"{report.get(name, 0):,}", report.get(name, 0)) for name in ("groups", "rows", "across_groups", "across_rows")],
+        )
+        for report in found
+    ]
+    head = ("of", "kind", "groups", "rows in them", "groups across splits", "rows in these")
+    blocks: list[Block] = [Table("Counts", "rows that repeat each other make a group", head, rows, (2, 3, 4, 5))]
+    for report in found:
+        blocks += _examples(dataset, report)
+    return blocks
+
+
+def repeat_findings(dataset: Dataset) -> list[Finding]:
+    """What the first screen says about duplicates; those across splits make figures look better than they are."""
+    found, findings = list(reports(dataset.manifest.get("duplicates"))), []
+    for report in found:
+        findings += _finding(dataset, report)
+    counted_only = _count(dataset.manifest.get("duplicates"), "exact")
+    if counted_only and not any(not report.get("column") for report in found):
+        level = "look" if counted_only > MANY * len(dataset) else "good"
+        findings.append(Finding(level, f"{counted(counted_only, 'row')} exactly repeat{'s' if counted_only == 1 else ''} another"))
+    dropped = _count(dataset.manifest.get("duplicates"), "dropped")
+    if dropped:
+        findings.append(Finding("look", f"{counted(dropped, 'row')} that repeated others {'was' if dropped == 1 else 'were'} dropped"))
+    if found and not findings:
+        kinds = listed([f"{r.get('kind')} in {r.get('column') or 'whole rows'}" for r in found if r.get("kind")], 5)
+        findings.append(Finding("good", f"no duplicates ({kinds})"))
+    return findings
+
+
+def _finding(dataset: Dataset, report: Mapping[str, Any]) -> list[Finding]:
+    column, kind = str(report.get("column", "")), str(report.get("kind", ""))
+    across, inside = report.get("across_rows", 0), report.get("rows", 0)
+    modality = dataset.schema[column].modality if column in dataset.schema else ""
+    if column and kind == "exact" and modality not in MEDIA:
+        return []  # that a short text or a label comes again is no news
+    what = f"{'nearly' if kind == 'near' else 'exactly'} repeat another"
+    what = f"{what} in {column}" if column else what
+    if across:
+        held_out = sum(count for split, count in dataset.manifest.get("splits", {}).items() if split != "train")
+        mend = "data.clean.near_duplicates: together" if kind == "near" else "data.split.by"
+        text = f"{across:,} rows {what} across splits, so that test figures look better than they are; {mend} keeps them on one side"
+        return [Finding("stop" if across > GRAVE * max(1, held_out) else "look", text, "duplicates")]
+    if inside:
+        text = f"{inside:,} rows {what}, none of them across splits"
+        return [Finding("look" if inside > MANY * len(dataset) else "good", text, "duplicates")]
     return []
 
 
-def repeat_findings(x):
+def reports(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The reports of duplicates in a section of the manifest, however deep they lie."""
+    if isinstance(value, Mapping):
+        if "kind" in value and "groups" in value:
+            yield value
+            return
+        value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for part in value:
+            yield from reports(part)
+
+
+def find_rows(dataset: Dataset, ids: Sequence[str]) -> dict[str, int]:
+    """Places of rows by their id; a search by halves over all of them at once, for the rows are sorted by id."""
+    low, high = dict.fromkeys(ids, 0), dict.fromkeys(ids, len(dataset))
+    while any(low[one] < high[one] for one in low):
+        middles = {one: (low[one] + high[one]) // 2 for one in low if low[one] < high[one]}
+        there = dataset.take(list(middles.values()), [ID])[ID]
+        for (one, middle), other in zip(middles.items(), there, strict=True):
+            if _order(other) < _order(one):
+                low[one] = middle + 1
+            else:
+                high[one] = middle
+    places = {one: place for one, place in low.items() if place < len(dataset)}
+    there = dataset.take(list(places.values()), [ID])[ID] if places else []
+    return {one: place for (one, place), other in zip(places.items(), there, strict=True) if one == other}
+
+
+def _order(row: str) -> tuple[str, int]:
+    """Copies of one row are numbered `…-1`, `…-2`, …, `…-10`."""
+    base, _, number = row.partition("-")
+    return (base, int(number)) if number.isdigit() else (row, 0)
+
+
+def _count(duplicates: Any, name: str) -> int:
+    value = duplicates.get(name) if isinstance(duplicates, Mapping) else 0
+    return value if isinstance(value, int) else 0
+
+
+def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
+    column, examples = str(report.get("column", "")), list(report.get("examples") or [])[:GROUPS_SHOWN]
+    if not examples:
+        return []
+    across = report.get("across_groups", 0)
+    note = f"the first {len(examples)} of {counted(max(report.get('groups', 0), across), 'group')}, those across splits first"
+    kind = "Near duplicates" if report.get("kind") == "near" else "Duplicates"
+    if column not in dataset.schema:
+        rows = [(listed(list(e.get("rows", [])), 3), listed(sorted(set(e.get("splits", [])))), str(e.get("size", ""))) for e in examples]
+        return [Table(f"{kind} of whole rows", note, ("rows (ids)", "splits", "rows in the group"), rows, (2,))]
+    modality = dataset.schema[column].modality
+    members = [_pair(example) for example in examples]
+    places = find_rows(dataset, [row for pair in members for row, _ in pair])
+    values = dict(zip(places, dataset.take(list(places.values()), [column])[column] if places else [], strict=True))
+    title = f"{kind} in {column}"
+    if modality in ("image", "audio"):
+        exhibits = [_exhibit(dataset, modality, pair, values, example) for pair, example in zip(members, examples, strict=True)]
+        return [Gallery(title, note, exhibits, wide=True)]
+    if modality == "text":
+        texts = [
+            (shorten(str(values[row]), 240), f"{split}{_distance(modality, example) if row == pair[-1][0] else ''}")
+            for pair, example in zip(members, examples, strict=True)
+            for row, split in pair
+            if values.get(row) is not None
+        ]
+        return [Texts(title, note, texts)]
     return []
+
+
+def _pair(example: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Two rows of a group, of different splits where it has them."""
+    rows = list(zip(example.get("rows", []), example.get("splits", []), strict=False))
+    other = next((row for row in rows if rows and row[1] != rows[0][1]), None)
+    return [rows[0], other] if other else rows[:MEMBERS_SHOWN]
+
+
+def _exhibit(
+    dataset: Dataset, modality: str, pair: list[tuple[str, str]], values: Mapping[str, Any], example: Mapping[str, Any]
+) -> Exhibit:
+    """The files of a pair beside each other."""
+    keys = [values[row] for row, _ in pair if values.get(row) is not None]
+    files = dataset.media(keys)
+    size = f", {example['size']:,} rows in all" if example.get("size", 0) > len(pair) else ""
+    caption, note = " · ".join(split for _, split in pair), _distance(modality, example).lstrip(", ") + size
+    try:
+        if modality == "image":
+            return Exhibit(caption, [thumbnail(data, SIDE) for data in files], note=note.lstrip(", "))
+        both = [heard(data, "", RATE_HZ) for data in files]
+        pictures, sounds = [picture for one in both for picture in one.pictures], [uri for one in both for uri in one.sounds]
+        return Exhibit(caption, pictures, sounds, note=note)
+    except (BadValue, OmnifuseError) as error:
+        return Exhibit(caption, note=f"cannot be shown: {error}")
+
+
+def _distance(modality: str, example: Mapping[str, Any]) -> str:
+    if "distance" not in example:
+        return ""
+    unit, factor = UNITS.get(modality, ("apart", 1.0))
+    return f", {quantity(round(factor * float(example['distance']), 1))} {unit}"

@@ -19,6 +19,7 @@ from omnifuse.data.report.columns.texts import describe_id, describe_text
 from omnifuse.data.report.described import Described, Finding
 from omnifuse.data.report.joining import join_blocks, join_findings, window_blocks
 from omnifuse.data.report.missing import missing_blocks, missing_findings
+from omnifuse.data.report.origins import origin_blocks, origin_findings
 from omnifuse.data.report.quarantine import Quarantine
 from omnifuse.data.report.repeats import repeat_blocks, repeat_findings
 from omnifuse.data.report.sample import ROWS, ColumnSample, caption, draw
@@ -56,7 +57,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS) -> None:
+def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: str = "", version: str = "") -> None:
     """Write one HTML page about a prepared dataset; it stands alone and needs no network.
 
     The first screen says in words what the data are and what deserves a look. Counts of rows, of absent values, of joins
@@ -67,6 +68,7 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS) -> None
         dataset: all of it, not the view of a split.
         path: of the page.
         rows: how many rows of each split are drawn.
+        name, version: what the page calls the dataset; by default after its folders.
 
     Raises:
         OmnifuseError: the page cannot be written.
@@ -77,8 +79,8 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS) -> None
     quarantine = Quarantine(dataset.path / "quarantine.csv")
     sections = _sections(dataset, samples, quarantine)
     page = {
-        "name": _name(dataset),
-        "version": dataset.path.name,
+        "name": name or _name(dataset),
+        "version": version or dataset.path.name,
         "rows": manifest.get("rows", len(dataset)),
         "sentence": _sentence(dataset),
         "splits": _split_bar(manifest.get("splits", {})),
@@ -86,7 +88,7 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS) -> None
         "columns": [_column(samples[name], described[name]) for name in samples],
         "drawn": _drawn(samples),
         "sections": [section for section in sections if section.blocks],
-        "recipe": json.dumps(manifest["recipe"], indent=2, ensure_ascii=False) if manifest.get("recipe") else None,
+        "recipe": _recipe(manifest),
         "versions": versions_of(LIBRARIES),
     }
     write_text(path, render_page("omnifuse.data.report/data.html.j2", page))
@@ -104,14 +106,14 @@ def describe(sample: ColumnSample) -> Described:
 def _sections(dataset: Dataset, samples: Mapping[str, ColumnSample], quarantine: Quarantine) -> list[Section]:
     manifest = dataset.manifest
     joins = join_blocks(manifest.get("joins") or [])
-    windows = window_blocks(manifest["windows"]) if manifest.get("windows") else []
+    windows = [block for one in _windows(manifest) for block in window_blocks(one)]
+    told = "Every row is counted once; the counts add up to the rows of the source."
     return [
         Section("missing", "Missing values", "They stay missing: nothing is filled in.", missing_blocks(samples)),
         Section("duplicates", "Duplicates", "", repeat_blocks(dataset)),
         Section("labels", "Rare and misspelt labels", "", spelling_blocks(manifest.get("labels") or {})),
-        Section(
-            "joins", "Joins and windows", "Every row is counted once; the counts add up to the rows of the source.", [*windows, *joins]
-        ),
+        Section("sources", "Sources", "", origin_blocks(manifest.get("sources") or {})),
+        Section("joins", "Joins and windows", told, [*windows, *joins]),
         Section("quarantine", "Set aside", "Values that could not be read, with the reason.", quarantine.blocks()),
         Section("splits", "Splits", "", side_blocks(manifest)),
     ]
@@ -122,12 +124,13 @@ def _findings(
 ) -> list[Finding]:
     """Sentences of the first screen, the gravest first."""
     manifest = dataset.manifest
-    bad_values = ((manifest.get("recipe") or {}).get("data") or {}).get("bad_values", "quarantine")
+    bad_values = (manifest.get("data") or {}).get("bad_values", "quarantine")
     found = [
         *side_findings(manifest),
-        *repeat_findings(manifest.get("duplicates") or {}),
+        *repeat_findings(dataset),
         *quarantine.findings(manifest.get("rows", 0), bad_values),
-        *join_findings(manifest.get("joins") or [], manifest.get("windows") or {}),
+        *origin_findings(manifest.get("sources") or {}),
+        *join_findings(manifest.get("joins") or [], _windows(manifest)),
         *missing_findings(samples),
         *[finding for one in described.values() for finding in one.findings],
         *spelling_findings(manifest.get("labels") or {}),
@@ -183,6 +186,18 @@ def _drawn(samples: Mapping[str, ColumnSample]) -> str:
         return "Figures are of all rows."
     parts = listed([f"{count:,} rows of {split}" for split, count in drawn.items()])
     return f"Spreads and examples are drawn from {parts}; counts of absent values are of all rows."
+
+
+def _windows(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Reports of windows, one for each source that was cut."""
+    windows = manifest.get("windows") or []
+    return [windows] if isinstance(windows, Mapping) else list(windows)
+
+
+def _recipe(manifest: Mapping[str, Any]) -> str | None:
+    """What the dataset was prepared by: the recipe, or its options of data and columns."""
+    known = manifest.get("recipe") or {name: manifest[name] for name in ("data", "columns", "seed") if name in manifest}
+    return json.dumps(known, indent=2, ensure_ascii=False) if known else None
 
 
 def _name(dataset: Dataset) -> str:

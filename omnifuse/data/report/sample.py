@@ -24,7 +24,8 @@ class ColumnSample:
         column: its name, modality, role and options.
         key: its name on the page, for ids.
         values: by split, canonical values in the order of rows; `None` is absent. Media columns hold keys.
-        companion: by split, what a picture of the row is captioned with (the value of a target).
+        captions: by split, the value of the column `captioned_by` in each row, in a few words.
+        captioned_by: a target or a category that says what a row is; empty where there is none.
         absent: rows of the whole dataset without a value.
         rows: rows of the whole dataset.
         dataset: where files are read.
@@ -33,7 +34,8 @@ class ColumnSample:
     column: Column
     key: str
     values: dict[str, list[Any]]
-    companion: dict[str, list[str]]
+    captions: dict[str, list[str]]
+    captioned_by: str
     absent: int
     rows: int
     dataset: Dataset
@@ -53,23 +55,32 @@ class ColumnSample:
         names = self.values if split is None else [split]
         return [value for name in names for value in self.values[name] if value is not None]
 
+    @property
+    def caption_note(self) -> str:
+        """What the captions of examples are, to be added to a note."""
+        return f"; captions: {self.captioned_by}" if self.captioned_by else ""
+
     def keys(self) -> list[str]:
         """The different values that are there, in a fixed order."""
         return sorted(set(self.present()))
 
     def pick(self, most: int) -> list[tuple[Any, str]]:
         """Up to `most` different values spread over the splits, each with its caption."""
-        chosen: dict[Any, str] = {}
-        for split in self.splits:
-            share = max(1, round(most * len(self.present(split)) / max(1, len(self.present()))))
-            order = np.random.default_rng(seed_of("data report", self.name, split)).permutation(len(self.values[split]))
+        orders = {
+            split: np.random.default_rng(seed_of("data report", self.name, split)).permutation(len(self.values[split])).tolist()
+            for split in self.splits
+        }
+        whole, chosen = max(1, len(self.present())), {}
+        shares = {split: max(1, round(most * len(self.present(split)) / whole)) for split in orders}
+        for split, share in [*shares.items(), *dict.fromkeys(shares, most).items()]:  # once more, for what is left to most
             taken = 0
-            for place in order.tolist():
+            for place in orders[split]:
+                if taken == share or len(chosen) == most:
+                    break
                 value = self.values[split][place]
-                if value is None or value in chosen or taken == share or len(chosen) == most:
-                    continue
-                chosen[value] = self.companion[split][place]
-                taken += 1
+                if value is not None and value not in chosen:
+                    chosen[value] = self.captions[split][place] if self.captioned_by else ""
+                    taken += 1
         return list(chosen.items())
 
     def numbers(self, *names: str) -> dict[str, np.ndarray]:
@@ -96,23 +107,29 @@ def draw(dataset: Dataset, rows: int = ROWS) -> dict[str, ColumnSample]:
             index = np.sort(np.random.default_rng(seed_of("data report", split)).choice(len(view), rows, replace=False))
         for name, column in view.take(index, names).items():
             values[name][split] = [tuple(value) if isinstance(value, list) else value for value in column]
-    companion = _captions(dataset, values)
+    captioned_by = _captioned_by(dataset)
+    captions = {split: [caption(value) for value in column] for split, column in values.get(captioned_by, {}).items()}
     absent = manifest.get("absent", {})
     return {
         name: ColumnSample(
-            schema[name], f"c{position}", values[name], companion, absent.get(name, 0), manifest.get("rows", len(dataset)), dataset
+            schema[name],
+            f"c{position}",
+            values[name],
+            captions,
+            captioned_by if captioned_by != name else "",
+            absent.get(name, 0),
+            manifest.get("rows", len(dataset)),
+            dataset,
         )
         for position, name in enumerate(names)
     }
 
 
-def _captions(dataset: Dataset, values: dict[str, dict[str, list[Any]]]) -> dict[str, list[str]]:
-    """What stands under an example of a row: the value of the first target that is a word or a number, if any, else nothing."""
+def _captioned_by(dataset: Dataset) -> str:
+    """The column whose value tells best what a row is: the first target that is a word or a number, or the first category."""
     schema = dataset.schema
-    short = [name for name in [*schema.targets, *schema.inputs] if schema[name].modality in ("category", "number", "set", "text")]
-    if not short:
-        return {split: ["" for _ in column] for split, column in next(iter(values.values())).items()} if values else {}
-    return {split: [caption(value) for value in column] for split, column in values[short[0]].items()}
+    targets = [name for name in schema.targets if schema[name].modality in ("category", "set", "text", "number")]
+    return next(iter([*targets, *[name for name in schema.inputs if schema[name].modality == "category"]]), "")
 
 
 def caption(value: Any) -> str:

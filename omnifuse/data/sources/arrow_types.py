@@ -33,6 +33,13 @@ class Types:
                 found = pa.binary()
             self._found[name] = united(self._found.get(name, pa.null()), found)
 
+    def add_schema(self, schema: pa.Schema) -> None:
+        """Types of rows that are an Arrow table already."""
+        import pyarrow as pa
+
+        for field in schema:
+            self._found[field.name] = united(self._found.get(field.name, pa.null()), field.type)
+
     def schema(self, names: Sequence[str]) -> pa.Schema:
         """The types so far; a column that was always absent holds words."""
         import pyarrow as pa

@@ -49,10 +49,10 @@ def open_csv(path: Path, delimiter: str, config: TableSourceConfig, bad: BadRows
 def _header(path: Path, delimiter: str, skip: int) -> list[str]:
     try:
         with open_bytes(path) as stream:
-            lines = io.TextIOWrapper(io.BytesIO(stream.read(HEADER_BYTES)), encoding="utf-8-sig", newline="")
+            lines = io.BytesIO(stream.read(HEADER_BYTES).removeprefix(b"\xef\xbb\xbf"))
         for _ in range(skip):
             lines.readline()
-        names = next(csv.reader(lines, delimiter=delimiter), [])
+        names = next(csv.reader((line.decode("utf-8") for line in lines), delimiter=delimiter), [])
     except UnicodeDecodeError as error:
         raise OmnifuseError(f"{path}: is not UTF-8 text ({error.reason} near byte {error.start}); save it as UTF-8") from None
     except (csv.Error, OSError) as error:
@@ -101,7 +101,10 @@ def _lenient_rows(path: Path, names: list[str], delimiter: str, config: TableSou
                 if following is None:
                     break
                 gathered.append(following)
-                fields = _fields(b"\n".join(text for _, text in gathered), delimiter)
+                try:
+                    fields = _fields(b"\n".join(text for _, text in gathered), delimiter)
+                except (ValueError, csv.Error):  # a line behind it is broken, not this one
+                    break
             if fields is None:
                 raise ValueError("a quote is not closed")
             if len(fields) != len(names):

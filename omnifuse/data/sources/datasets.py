@@ -33,15 +33,13 @@ def load(config: DatasetsSourceConfig, base: Path) -> Any:
         raise OmnifuseError(f"{config.path}: reading datasets of Hugging Face needs datasets; pip install 'omnifuse[datasets]'") from None
     folder = local_path(config.path, base)
     try:
-        if folder.is_dir():
-            found = datasets.load_from_disk(str(folder))
-        else:
+        if not folder.is_dir():
             return datasets.load_dataset(config.path, config.config, split=config.split, revision=config.revision)
+        found: Any = datasets.load_from_disk(str(folder))
     except Exception as error:  # the library and the hub raise many kinds
-        kind = (
-            "this folder was not made by `save_to_disk`; if it holds files, use `name: folder`" if folder.is_dir() else "cannot be loaded"
-        )
-        raise OmnifuseError(f"{config.path}: {kind} ({(str(error) or type(error).__name__).splitlines()[0][:160]})") from None
+        kind = "this folder was not made by `save_to_disk`; if it holds files, use `name: folder`"
+        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+        raise OmnifuseError(f"{config.path}: {kind if folder.is_dir() else 'cannot be loaded'} ({reason})") from None
     if config.split is None or not isinstance(found, Mapping):
         return found
     if config.split not in found:

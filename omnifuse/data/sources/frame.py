@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_ROWS = 8192
-CHUNK_VALUES = 64  # rows of large values are few in a chunk
-LARGE = 1 << 16
+CHUNK_BYTES = 16 << 20
 
 
 def as_frame(table: Table, folder: Path | None = None) -> daft.DataFrame:
@@ -40,9 +39,10 @@ def as_frame(table: Table, folder: Path | None = None) -> daft.DataFrame:
     types, files = Types(), []
     rows = iterate_rows(table)
     while chunk := _chunk(rows):
-        types.add(chunk)
+        part = _arrow(chunk, table.column_names)
+        types.add_schema(part.schema)
         files.append(folder / f"{len(files):06}.parquet")
-        pq.write_table(_arrow(chunk, table.column_names), files[-1])
+        pq.write_table(part, files[-1])
     schema = types.schema(table.column_names)
     if not files:
         files = [folder / "000000.parquet"]
@@ -53,10 +53,15 @@ def as_frame(table: Table, folder: Path | None = None) -> daft.DataFrame:
     return daft.read_parquet([str(file) for file in files])
 
 
-def _chunk(rows: Any) -> list[dict[str, Any]]:
-    first = list(islice(rows, CHUNK_VALUES))
-    is_large = any(isinstance(value, bytes) and len(value) > LARGE for row in first for value in row.values())
-    return first if is_large else first + list(islice(rows, CHUNK_ROWS - CHUNK_VALUES))
+def _chunk(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Some rows: few of them where they hold files."""
+    chunk, size = [], 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, bytes | str))
+        if len(chunk) == CHUNK_ROWS or size >= CHUNK_BYTES:
+            break
+    return chunk
 
 
 def _arrow(rows: list[dict[str, Any]], names: list[str], schema: pa.Schema | None = None) -> pa.Table:

@@ -29,8 +29,14 @@ def open_jsonl(path: Path, config: TableSourceConfig, bad: BadRows) -> Part:
     stat = path.stat()
     names, types = _columns(path, config.skip_rows, config.bad_rows == "quarantine", stat.st_size, stat.st_mtime_ns)
 
+    words = [field.name for field in types if str(field.type) == "string"]
+
     def rows(_: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        return _rows(path, config.skip_rows, bad if config.bad_rows == "quarantine" else None)
+        for row in _rows(path, config.skip_rows, bad if config.bad_rows == "quarantine" else None):
+            for name in words:  # a column of words and numbers is one of words
+                if not isinstance(row.get(name), str | None):
+                    row[name] = str(row[name])
+            yield row
 
     return Part(path, list(names), rows, types, is_fixed=False)
 
@@ -63,7 +69,7 @@ def _reason(error: Exception) -> str:
 
 
 @lru_cache(maxsize=64)
-def _columns(path: Path, skip: int, lenient: bool, size: int, time: int) -> tuple[tuple[str, ...], pa.Schema | None]:
+def _columns(path: Path, skip: int, lenient: bool, size: int, time: int) -> tuple[tuple[str, ...], pa.Schema]:
     """Names and Arrow types of all keys; size and time belong to the key of the cache."""
     from omnifuse.data.sources.arrow_types import Types
 

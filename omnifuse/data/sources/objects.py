@@ -29,7 +29,7 @@ def read_object(source: Any) -> Table:
         if len(set(lengths.values())) > 1:
             raise OmnifuseError(f"the columns have different lengths ({', '.join(f'{n}: {c}' for n, c in lengths.items())})")
         return _listed([dict(zip(source, row, strict=True)) for row in zip(*source.values(), strict=True)], list(source))
-    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+    if isinstance(source, Sequence):
         if not source or not all(isinstance(row, Mapping) for row in source):
             raise OmnifuseError("the list of rows is empty or holds something that is not a dict")
         return _listed(source, list(dict.fromkeys(name for row in source for name in row)))

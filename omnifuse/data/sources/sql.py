@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.fetch import shown
+from omnifuse.data.fetch import BadValue, check_host, shown
 from omnifuse.data.sources.config import SqlSourceConfig
 from omnifuse.data.sources.places import VARIABLE, expand
 from omnifuse.data.table import LocalTable, Table
@@ -80,31 +81,55 @@ def _names(cursor: sqlite3.Cursor) -> list[str]:
 
 def _fault(file: Path, error: Exception) -> OmnifuseError:
     words = " ".join(str(error).split())[:160]
-    if "not authorized" in words or "prohibited" in words:
+    if any(mark in words for mark in ("not authorized", "authorization denied", "prohibited", "one statement")):
         return OmnifuseError(f"query: only reads are allowed; a single SELECT is needed ({words})")
     return OmnifuseError(f"{file}: the query fails ({words})")
 
 
 def _postgres(config: SqlSourceConfig) -> Table:
     try:
-        import connectorx  # noqa: F401
+        _quiet_driver()
         import daft
-        import sqlglot
+        import sqlglot.errors
+        import sqlglot.expressions
     except ImportError as error:
         raise OmnifuseError(f"connection: reading PostgreSQL needs {error.name}; pip install 'omnifuse[sql]'") from None
     try:
         statements = [each for each in sqlglot.parse(config.query, read="postgres") if each is not None]
     except sqlglot.errors.SqlglotError as error:
         raise OmnifuseError(f"query: cannot be read ({str(error).splitlines()[0][:160]})") from None
-    if len(statements) != 1 or not isinstance(statements[0], sqlglot.exp.Query):
+    if len(statements) != 1 or not isinstance(statements[0], sqlglot.expressions.Query):
         raise OmnifuseError("query: only reads are allowed; a single SELECT is needed")
     connection = _read_only(_filled(config.connection))
+    _check_reachable(connection)
     try:
-        return daft.read_sql(statements[0].sql(dialect="postgres"), connection).collect()
+        return daft.read_sql(config.query.strip().rstrip(";"), connection).collect()
     except BaseException as error:  # panics of the driver are not even exceptions
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise OmnifuseError(f"{shown(connection)}: the query fails ({_without_secrets(str(error), connection)})") from None
+
+
+def _quiet_driver() -> None:
+    """Import the driver with its log off: it prints failed log-ins, with the user, on its own."""
+    before = os.environ.get("RUST_LOG")
+    os.environ["RUST_LOG"] = "off"
+    try:
+        import connectorx  # noqa: F401
+    finally:
+        os.environ.pop("RUST_LOG")
+        if before is not None:
+            os.environ["RUST_LOG"] = before
+
+
+def _check_reachable(connection: str) -> None:
+    """The driver tries for half a minute before it says that nobody is there."""
+    parts = urlsplit(connection)
+    try:
+        if parts.hostname and "host=" not in parts.query:
+            check_host(parts.hostname, parts.port or 5432)
+    except (BadValue, ValueError) as error:
+        raise OmnifuseError(f"{shown(connection)}: {error}") from None
 
 
 def _filled(connection: str) -> str:
@@ -129,5 +154,5 @@ def _without_secrets(words: str, connection: str) -> str:
     for secret in secrets:
         for spelling in {secret, unquote(secret)}:
             words = words.replace(spelling, "…") if len(spelling) > 2 else words
-    at = words.find("ERROR")
-    return words[max(at, 0) :][:200]
+    told = re.search(r"(ERROR|FATAL): .*", words)  # what the server says, behind what the driver says
+    return (told.group() if told else words)[:200]

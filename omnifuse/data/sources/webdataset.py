@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
@@ -78,15 +78,17 @@ def shards(path: str) -> list[str]:
 class _Metered:
     """A stream with a budget: it stops when more is read than was asked for, however long what it unpacks may be."""
 
-    def __init__(self, stream: BinaryIO, packed_bytes: int, is_packed: bool) -> None:
+    def __init__(self, stream: Any, packed_bytes: int, is_packed: bool) -> None:
         self._stream = stream
         self._left = packed_bytes * MAX_RATIO + SPARE_BYTES if is_packed else packed_bytes
         self._total = packed_bytes
         self.budget = HEADER_BYTES
+        self.delivered = 0
+        self.tail = b""
 
     def expect(self, size: int) -> None:
         """The head of a file says how long it is."""
-        if not 0 <= size <= self._left:
+        if not 0 <= size <= self._left + tarfile.RECORDSIZE:  # some of it may have been read ahead
             raise OmnifuseError(f"the head of a file in it claims {size} bytes, more than a tar of {self._total / 1e6:.1f} MB holds")
         self.budget = size + HEADER_BYTES
 
@@ -94,6 +96,8 @@ class _Metered:
         """Some more of the tar."""
         data = self._stream.read(size)
         self.budget -= len(data)
+        self.delivered += len(data)
+        self.tail = (self.tail + data)[-tarfile.BLOCKSIZE :]
         self._left -= len(data)
         if self._left < 0:
             raise OmnifuseError(f"unpacks to more than {MAX_RATIO} times its {self._total / 1e6:.1f} MB; that is no dataset")
@@ -108,10 +112,9 @@ def _members(file: Path, max_bytes: int, wanted: Wanted) -> Iterator[tuple[str, 
     with file.open("rb") as raw:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        meter = _Metered(gzip.GzipFile(fileobj=raw) if is_gzip else raw, packed, is_gzip)  # pyright: ignore[reportArgumentType]
-        with tarfile.open(fileobj=meter, mode="r|", bufsize=tarfile.RECORDSIZE) as tar:  # pyright: ignore[reportArgumentType]
-            while (member := tar.next()) is not None:
-                tar.members, tar.pax_headers = [], {}  # it would remember every one
+        meter: Any = _Metered(gzip.GzipFile(fileobj=raw) if is_gzip else raw, packed, is_gzip)
+        with tarfile.open(fileobj=meter, mode="r|", bufsize=tarfile.RECORDSIZE) as tar:
+            while (member := _next(tar, meter)) is not None:
                 meter.expect(member.size)
                 folder, _, last = member.name.removeprefix("./").rpartition("/")
                 stem, dot, ending = last.partition(".")
@@ -125,6 +128,16 @@ def _members(file: Path, max_bytes: int, wanted: Wanted) -> Iterator[tuple[str, 
                 elif wanted(ending.lower()) and (data := tar.extractfile(member)):
                     content = data.read()
                 yield f"{folder}/{stem}" if folder else stem, ending.lower(), content
+
+
+def _next(tar: Any, meter: _Metered) -> tarfile.TarInfo | None:
+    """The head of the next file; `None` behind the last one. Where a tar breaks off, the library says nothing."""
+    due = tar.offset
+    member = tar.next()
+    tar.members, tar.pax_headers = [], {}  # it would remember every one
+    if meter.delivered < due or (member is None and (meter.delivered % tarfile.BLOCKSIZE or meter.tail.strip(b"\0"))):
+        raise tarfile.ReadError("it has no end mark")
+    return member
 
 
 def _groups(file: Path, max_bytes: int, wanted: Wanted) -> Iterator[tuple[str, dict[str, Content]]]:

@@ -10,15 +10,14 @@ import numpy as np
 
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
-from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.fitting import processor_class
-from omnifuse.data.report.thumbnails import thumbnail
+from omnifuse.data.report.glance import glance
 from omnifuse.evaluation.collect import Answers
 from omnifuse.page.media import Picture
 from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.pipeline import Pipeline
 
-LONGEST_TEXT, LONGEST_LABEL = 300, 80
+LONGEST_LABEL = 80
 
 
 @dataclass(frozen=True)
@@ -127,13 +126,5 @@ def _show_rows(pipeline: Pipeline, data: Dataset, rows: list[int], inputs: list[
 def _show(name: str, modality: str, value: Any) -> Shown:
     if value is None:
         return Shown(name, modality)
-    if modality == "image":
-        try:
-            return Shown(name, modality, picture=thumbnail(value))
-        except BadValue as error:
-            return Shown(name, modality, text=f"(cannot be shown: {error})")
-    if isinstance(value, bytes):
-        return Shown(name, modality, text=f"({len(value):,} bytes)")
-    if isinstance(value, float):
-        return Shown(name, modality, text=f"{value:.10g}")
-    return Shown(name, modality, text=shorten(str(value), LONGEST_TEXT if modality == "text" else LONGEST_LABEL))
+    shown = glance(modality, value)
+    return Shown(name, modality, picture=shown) if isinstance(shown, Picture) else Shown(name, modality, text=shown)

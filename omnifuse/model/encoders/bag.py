@@ -10,6 +10,8 @@ from omnifuse.core.values import Tokens, Values
 from omnifuse.model.encoders.config import BagConfig
 from omnifuse.model.encoders.encoder import Encoder
 
+SMALL = 0.1  # a label that was hardly seen should say little
+
 
 class Bag(Encoder):
     """Set (B, K) of ones and zeros → one token (B, 1, D): x = Σ_k v_k·E[k], or their mean; x = e if the set is empty.
@@ -27,8 +29,8 @@ class Bag(Encoder):
         labels = spec.shape[0]
         assert labels, "sets have a number of labels"
         self.mean = config.pool == "mean"
-        self.embedding = nn.Parameter(torch.randn(labels, dim))
-        self.empty = nn.Parameter(torch.randn(dim))
+        self.embedding = nn.Parameter(torch.randn(labels, dim) * SMALL)
+        self.empty = nn.Parameter(torch.randn(dim) * SMALL)
 
     def encode(self, values: Values) -> Tokens:
         """Ones and zeros → one token."""

@@ -174,14 +174,14 @@ class PointNetConfig(EncoderConfig):
 
     modalities = ("points",)
     name: str = "pointnet"
-    width: Annotated[int, Field(ge=2)] = 128
+    width: Annotated[int, Field(ge=2)] = 64
     queries: Count = 4
     heads: Count = 4
     dropout: Dropout = 0.0
 
 
 class FramesConfig(EncoderConfig):
-    """The image network for each frame of a film, then a transformer over the frames.
+    """The image network for each frame of a film, a look at the neighbouring frames, and a transformer over all.
 
     Attributes:
         width, patch, grid: of the `cnn` for a frame.

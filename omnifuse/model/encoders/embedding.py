@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from omnifuse.core.spec import ValueSpec
@@ -9,18 +10,25 @@ from omnifuse.core.values import Tokens, Values
 from omnifuse.model.encoders.config import EmbeddingConfig
 from omnifuse.model.encoders.encoder import Encoder
 
+SMALL = 0.1  # who was hardly seen should say little: on made-up ratings a quarter to two fifths less error than with 1
+
 
 class LabelEmbedding(Encoder):
     """Label ids (B,) → one token (B, 1, D): x = E[id].
 
-    A label that the training split does not hold has the id K and the vector 0: it is there, and says nothing.
-    Absent: a masked token.
+    E begins with deviation 1 for labels, and with 0.1 for ids of users and items, of which many have few rows. A label
+    that the training split does not hold has the id K and the vector 0: it is there, and says nothing.
+
+    Cost: (K + 1)·D weights, of which a step changes all. Absent: a masked token.
     """
 
     def __init__(self, config: EmbeddingConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: number K of labels; dim: width D of the token."""
         super().__init__()
         self.embedding = nn.Embedding(spec.size + 1, dim, padding_idx=spec.size)
+        if spec.modality == "id":
+            with torch.no_grad():
+                self.embedding.weight.mul_(SMALL)
 
     def encode(self, values: Values) -> Tokens:
         """Ids → tokens."""

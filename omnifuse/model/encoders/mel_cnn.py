@@ -23,7 +23,7 @@ class MelCNN(Encoder):
 
     Source: convolutions over log-mel spectrograms as in Hershey et al. 2017, arXiv 1609.09430, much smaller; the norm
     is that of ConvNeXt (Liu et al. 2022, arXiv 2201.03545), since clips of a batch differ in length.
-    Cost: with the defaults 0.03 GFLOP for a second of sound of any rate.
+    Cost: with the defaults 25 MFLOP for a second of sound.
     Absent: masked tokens. Padding is silence and never seen: every layer reads zeros behind the last frame that is there.
     Errors: more mel bands than the rate has room for.
     """

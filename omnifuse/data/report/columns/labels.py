@@ -19,7 +19,7 @@ def describe_category(sample: ColumnSample) -> Described:
     """Shares of the most frequent labels in each split."""
     counts = {split: Counter(map(str, sample.present(split))) for split in sample.splits}
     total = sum(counts.values(), Counter())
-    described = Described(_facts(total))
+    described = Described(_facts(total, total.total()))
     if not total:
         return described
     sizes = {split: sum(counter.values()) for split, counter in counts.items()}
@@ -36,7 +36,7 @@ def describe_set(sample: ColumnSample) -> Described:
     counts = {split: Counter(str(word) for value in sample.present(split) for word in value) for split in sample.splits}
     total = sum(counts.values(), Counter())
     lengths = {split: np.array([len(value) for value in sample.present(split)], dtype=np.float64) for split in sample.splits}
-    described = Described(_facts(total))
+    described = Described(_facts(total, sum(map(len, lengths.values()))))
     if not total:
         return described
     sizes = {split: len(part) for split, part in lengths.items()}
@@ -58,11 +58,11 @@ def describe_set(sample: ColumnSample) -> Described:
     return described
 
 
-def _facts(total: Counter[str]) -> dict[str, str]:
+def _facts(total: Counter[str], rows: int) -> dict[str, str]:
     if not total:
         return {"labels": "none"}
     (name, count), *_ = total.most_common(1)
-    facts = {"labels": f"{len(total):,}", "most frequent": f"{shorten(name, 40)} ({percent(count, total.total())})"}
+    facts = {"labels": f"{len(total):,}", "most frequent": f"{shorten(name, 40)} ({percent(count, rows)})"}
     once = sum(value == 1 for value in total.values())
     return facts | ({"seen once": counted(once, "label")} if once else {})
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from omnifuse.data.report import plots
 from omnifuse.data.report.described import Described, Finding, share_bars
+from omnifuse.data.report.glance import written
 from omnifuse.data.report.sample import ColumnSample
 from omnifuse.page.blocks import Block, Cell, Plot, Table
 from omnifuse.page.figures import central
@@ -44,15 +45,15 @@ def describe_datetime(sample: ColumnSample) -> Described:
     values = np.concatenate(list(by_split.values()))
     span = float(values.max() - values.min())
     described.facts = {
-        "first": _written(values.min()),
-        "last": _written(values.max()),
+        "first": written(values.min()),
+        "last": written(values.max()),
         "span": f"{quantity(span / 86_400e6)} days" if span >= 86_400e6 else f"{quantity(span / 3_600e6)} hours",
     }
     rows = []
     for split, part in by_split.items():
-        rows.append((split, *[Cell(_written(at), float(at)) for at in (part.min(), np.median(part), part.max())]))
+        rows.append((split, *[Cell(written(at), float(at)) for at in (part.min(), np.median(part), part.max())]))
     described.blocks = [
-        Plot("Over time", "UTC", plots.timeline(by_split, key=f"{sample.key}-time")),
+        Plot("Over time", "UTC", plots.timeline(by_split, key=f"{sample.key}-time"), wide=True),
         Table("By split", "UTC", ("split", "first", "median", "last"), rows),
     ]
     return described
@@ -98,13 +99,18 @@ def principal_plane(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def spread_table(by_split: dict[str, np.ndarray]) -> Table:
-    """Mean, deviation and quantiles of each split."""
-    rows = []
-    for split, part in by_split.items():
-        if len(part):
-            figures = [part.mean(), part.std(), part.min(), *np.percentile(part, [25, 50, 75]), part.max()]
-            rows.append((split, *[Cell(quantity(float(f"{value:.4g}")), float(value)) for value in figures]))
-    return Table("By split", "", ("split", "mean", "deviation", "least", "25 %", "median", "75 %", "most"), rows, range(1, 8))
+    """Mean, deviation and quantiles, a column for each split."""
+    parts = {split: part for split, part in by_split.items() if len(part)}
+    measures: dict[str, list[float]] = {
+        "mean": [part.mean() for part in parts.values()],
+        "deviation": [part.std() for part in parts.values()],
+        "least": [part.min() for part in parts.values()],
+        **{f"{share} %": [float(np.percentile(part, share)) for part in parts.values()] for share in (25, 50, 75)},
+        "most": [part.max() for part in parts.values()],
+    }
+    rows = [("values", *[f"{len(part):,}" for part in parts.values()])]
+    rows += [(name, *[quantity(float(f"{value:.4g}")) for value in row]) for name, row in measures.items()]
+    return Table("By split", "", ("", *parts), rows, range(1, 1 + len(parts)), sortable=False)
 
 
 def _spread(sample: ColumnSample, by_split: dict[str, np.ndarray], unit: str) -> Block:
@@ -139,10 +145,3 @@ def _number_findings(sample: ColumnSample, values: np.ndarray) -> list[Finding]:
             )
             found.append(Finding("look", text, sample.key))
     return found
-
-
-def _written(microseconds: float) -> str:
-    """Day and time; the day alone where the time is midnight."""
-    at = int(microseconds) // 1_000_000
-    day = plots.moment(at * 1e6)
-    return day if at % 86_400 == 0 else f"{day} {plots.moment(at * 1e6, 0)}"

@@ -25,7 +25,7 @@ def describe_image(sample: ColumnSample) -> Described:
     numbers = sample.numbers("width", "height")
     width, height = numbers["width"], numbers["height"]
     described.facts["different pictures drawn"] = f"{len(sample.keys()):,} in {len(sample.present()):,} rows"
-    described.blocks.append(Gallery("Pictures", "", _thumbnails(sample)))
+    described.blocks.append(Gallery("Pictures", sample.caption_note.lstrip("; "), _thumbnails(sample)))
     known = np.isfinite(width) & np.isfinite(height)
     if not known.any():
         return described
@@ -49,7 +49,8 @@ def describe_video(sample: ColumnSample) -> Described:
         return described
     numbers = sample.numbers("seconds", "frames", "width", "height", "rate_hz")
     described.facts = {name: text for name, text in _film_facts(numbers).items() if text}
-    described.blocks.append(Gallery("Films", f"{FRAMES} frames of each, spread over its length", _strips(sample), wide=True))
+    note = f"{FRAMES} frames of each, spread over its length{sample.caption_note}"
+    described.blocks.append(Gallery("Films", note, _strips(sample), wide=True))
     seconds = numbers["seconds"][np.isfinite(numbers["seconds"])]
     if len(np.unique(seconds)) > 1:
         drawn = plots.histogram({"all splits": seconds}, "seconds", key=f"{sample.key}-seconds", whole=True)
@@ -69,7 +70,7 @@ def _thumbnails(sample: ColumnSample) -> list[Exhibit]:
 
 
 def _strips(sample: ColumnSample) -> list[Exhibit]:
-    from omnifuse.data.decode import decode_video
+    from omnifuse.data.decode.video import decode_video
 
     chosen = sample.pick(FILMS)
     facts = sample.dataset.facts(sample.name, [key for key, _ in chosen])

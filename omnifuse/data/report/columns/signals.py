@@ -34,8 +34,11 @@ def describe_audio(sample: ColumnSample) -> Described:
     }
     described.facts = {name: text for name, text in facts.items() if text}
     chosen = sample.pick(CLIPS)
-    exhibits = [_heard(data, caption) for (_, caption), data in zip(chosen, sample.files([key for key, _ in chosen]), strict=True)]
-    note = f"waveform and log-mel spectrogram (to 8 kHz) of the first {CLIP_S:g} s; the player has 8 kHz"
+    told = sample.dataset.facts(sample.name, [key for key, _ in chosen])
+    files = sample.files([key for key, _ in chosen])
+    rates = [fact.numbers.get("rate_hz", RATE_HZ) for fact in told]
+    exhibits = [heard(data, caption, rate_hz) for (_, caption), data, rate_hz in zip(chosen, files, rates, strict=True)]
+    note = f"log-mel spectrogram and waveform of the first {CLIP_S:g} s; the player has 8 kHz{sample.caption_note}"
     described.blocks.append(Gallery("Sounds", note, exhibits, wide=True))
     described.blocks += _lengths(sample, numbers["seconds"], "seconds")
     longest = float(sample.column.options.get("max_s", 30.0))
@@ -48,7 +51,7 @@ def describe_audio(sample: ColumnSample) -> Described:
 
 def describe_series(sample: ColumnSample) -> Described:
     """Curves of a few series in each channel, lengths, and what is missing inside them."""
-    from omnifuse.data.decode import decode_series
+    from omnifuse.data.decode.series import decode_series
 
     described = Described()
     if not sample.present():
@@ -73,7 +76,8 @@ def describe_series(sample: ColumnSample) -> Described:
         return described
     title = "Curves" if len(names) <= CHANNELS else f"Curves of {CHANNELS} of {len(names)} channels"
     shown = [(caption, values[:, :CHANNELS]) for caption, values in read[:CURVES]]
-    described.blocks.append(Plot(title, f"{len(shown)} series", plots.curves(names[:CHANNELS], shown, key=f"{sample.key}-curves")))
+    drawn = plots.curves(names[:CHANNELS], shown, key=f"{sample.key}-curves")
+    described.blocks.append(Plot(title, f"of {len(shown)} series{sample.caption_note}", drawn, wide=True))
     described.blocks.append(_channel_table(names, [values for _, values in read]))
     described.blocks += _lengths(sample, steps, "steps")
     every = np.concatenate([values.ravel() for _, values in read])
@@ -102,24 +106,28 @@ def describe_points(sample: ColumnSample) -> Described:
         exhibits.append(exhibit)
     if features[3:]:
         described.facts["features"] = listed(list(features[3:]))
-    described.blocks.append(Gallery("From above", "x to the right, y up; the highest point of each cell", exhibits, wide=True))
+    note = f"x to the right, y up; blue is low, orange is high{sample.caption_note}"
+    described.blocks.append(Gallery("From above", note, exhibits, wide=True))
     described.blocks += _lengths(sample, numbers["points"], "points")
     return described
 
 
-def _heard(data: bytes, caption: str) -> Exhibit:
-    from omnifuse.data.decode import decode_audio
+def heard(data: bytes, caption: str, source_hz: float) -> Exhibit:
+    """The beginning of a sound file as waveform, spectrogram and player; or the reason why it cannot be played."""
+    from omnifuse.data.decode.audio import decode_audio
 
+    rate_hz = RATE_HZ if source_hz > RATE_HZ / 2 else RATE_HZ // 2
     try:
-        wave = np.asarray(decode_audio(data, RATE_HZ, 1, CLIP_S))[0]
+        wave = np.asarray(decode_audio(data, rate_hz, 1, CLIP_S))[0]
     except (BadValue, OmnifuseError) as error:
         return Exhibit(caption, note=f"cannot be played: {error}")
-    half = wave[: len(wave) // 2 * 2].reshape(-1, 2).mean(axis=1)  # 8 kHz: a page holds twice as many clips
-    return Exhibit(caption, [picture(spectrogram_pixels(wave, RATE_HZ))], sound(half, RATE_HZ // 2), waveform(wave))
+    factor = rate_hz * 2 // RATE_HZ  # down to 8 kHz: a page holds twice as many clips
+    played = wave[: len(wave) // factor * factor].reshape(-1, factor).mean(axis=1)
+    return Exhibit(caption, [picture(spectrogram_pixels(wave, rate_hz))], [sound(played, RATE_HZ // 2)], waveform(wave))
 
 
 def _from_above(data: bytes, columns: tuple[str, ...], caption: str, key: str) -> tuple[Exhibit, tuple[str, ...]]:
-    from omnifuse.data.decode import decode_points
+    from omnifuse.data.decode.points import decode_points
 
     try:
         values, names = decode_points(data, columns)
@@ -127,8 +135,9 @@ def _from_above(data: bytes, columns: tuple[str, ...], caption: str, key: str) -
         return Exhibit(caption, note=f"cannot be shown: {error}"), ()
     values = np.asarray(values, dtype=np.float64)
     shown = values[:: max(1, -(-len(values) // MOST_POINTS))]
-    drawn = plots.cloud(shown[:, :2], shown[:, 2], "height", key=key)
-    return Exhibit(caption, svg=drawn, note=f"{len(values):,} points"), tuple(names)
+    drawn = plots.cloud(shown[:, :2], shown[:, 2], key=key)
+    low, high = (quantity(float(f"{end:.3g}")) for end in (values[:, 2].min(), values[:, 2].max()))
+    return Exhibit(caption, svg=drawn, note=f"{len(values):,} points, height {low} … {high}"), tuple(names)
 
 
 def _channel_table(names: tuple[str, ...], read: list[np.ndarray]) -> Table:

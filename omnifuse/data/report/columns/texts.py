@@ -48,8 +48,8 @@ def describe_text(sample: ColumnSample) -> Described:
     if order:
         note = "share of the texts with the word, the commonest English ones left out"
         described.blocks.append(share_bars("Words", note, words, sizes, order))
-    shown = [(shorten(str(text), LONGEST_SNIPPET), of if of != shorten(str(text), 60) else "") for text, of in sample.pick(SNIPPETS)]
-    described.blocks.append(Texts("Some of the texts", "", shown))
+    shown = [(shorten(str(text), LONGEST_SNIPPET), of) for text, of in sample.pick(SNIPPETS)]
+    described.blocks.append(Texts("Some of the texts", sample.caption_note.lstrip("; "), shown))
     if len(set(every)) == 1:
         described.findings.append(Finding("look", f"{sample.name}: every text is the same, so the column tells nothing", sample.key))
     return described

@@ -1,0 +1,72 @@
+"""Broken files: all of them and only them are set aside, each with a reason, and the run goes on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.broken_files import DAMAGES, FORMATS, lying_pcd, lying_png, write_rows
+from omnifuse.core.schema import Schema
+from omnifuse.data.config import DataConfig
+from omnifuse.data.dataset import Dataset
+from omnifuse.data.prepare import prepare
+
+SCHEMA = Schema.parse({"row": "number", "image": "image", "audio": "audio", "points": "points", "series": "series"})
+
+
+def _prepare(table: list[dict[str, Any]], folder: Path, store: Path, **config: Any) -> Dataset:
+    return prepare(table, SCHEMA, DataConfig.parse({"source": "rows", "quarantine_share": 0.99, **config}), store=store, root=folder)
+
+
+def _told(dataset: Dataset) -> list[dict[str, str]]:
+    with (dataset.path / "quarantine.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_format_with_every_damage_is_set_aside_and_nothing_else(tmp_path: Path):
+    ways = sum(map(len, FORMATS.values())) * len(DAMAGES)
+    table, broken = write_rows(tmp_path, 3 * ways, 1 / 3)
+    assert len(set(broken.values())) == ways
+    dataset = _prepare(table, tmp_path, tmp_path / "store")
+    told = _told(dataset)
+    missed = {how for number, how in broken.items() if number + 1 not in {int(row["row"]) for row in told}}
+    assert missed == set()
+    assert {int(row["row"]) - 1 for row in told} == set(broken)
+    assert sorted(dataset.take(range(len(dataset)), ["row"])["row"]) == [float(row["row"]) for row in table if row["row"] not in broken]
+    for row in told:
+        assert row["column"] == broken[int(row["row"]) - 1].split()[0]
+        assert len(row["reason"]) > 8
+        assert row["value"].startswith(f"{int(row['row']) - 1:05}.")
+    counts = dataset.manifest["sources"]["all"]
+    assert counts["read"] == counts["rows"] + counts["quarantined"] == len(table)
+
+
+@pytest.mark.parametrize(("name", "make", "column"), [("lie.pcd", lying_pcd, "points"), ("lie.png", lying_png, "image")])
+def test_a_header_that_lies_is_a_reason(tmp_path: Path, name: str, make: Any, column: str):
+    import numpy as np
+
+    table, _ = write_rows(tmp_path, 12, 0.0)
+    (tmp_path / name).write_bytes(make(np.random.default_rng(0)))
+    table[3][column] = name
+    told = _told(_prepare(table, tmp_path, tmp_path / "store"))
+    assert [(row["row"], row["column"], row["value"]) for row in told] == [("4", column, name)]
+
+
+def test_bad_values_may_count_as_absent(tmp_path: Path):
+    table, broken = write_rows(tmp_path, 40, 0.25)
+    dataset = _prepare(table, tmp_path, tmp_path / "store", bad_values="absent")
+    assert len(dataset) == 40
+    assert sum(dataset.manifest["absent"].values()) == len(broken) == 10
+    assert len(_told(dataset)) == 10
+
+
+def test_a_second_preparation_knows_what_is_broken_without_reading_it_again(tmp_path: Path):
+    table, broken = write_rows(tmp_path, 60, 0.2)
+    first = _prepare(table, tmp_path, tmp_path / "store")
+    second = _prepare(table, tmp_path, tmp_path / "store", split={"test": 0.3})
+    assert second.path != first.path
+    assert {(r["row"], r["reason"]) for r in _told(second)} == {(r["row"], r["reason"]) for r in _told(first)}
+    assert len(broken) == 12
