@@ -10,9 +10,8 @@ import typer
 from omnifuse.cli.options import RecipeFile, RunFolder, Settings
 
 if TYPE_CHECKING:
-    from omnifuse.data.annotate.combine import Kind
+    from omnifuse.data.annotate.agreement import Agreement
     from omnifuse.data.annotate.tasks import Exported
-    from omnifuse.data.annotate.votes import Vote
 
 app = typer.Typer(no_args_is_help=True, help="Label rows with Label Studio or by rules; doubt labels; choose what to label next.")
 
@@ -73,6 +72,7 @@ def import_(
     from omnifuse.core.errors import OmnifuseError
     from omnifuse.data.annotate.agreement_page import write_agreement
     from omnifuse.data.annotate.annotations import import_annotations
+    from omnifuse.data.annotate.kinds import measure_columns
     from omnifuse.data.annotate.report import new_folder
     from omnifuse.data.annotate.tasks import Exported
     from omnifuse.data.annotate.votes import write_votes
@@ -83,7 +83,7 @@ def import_(
     if not found.votes:
         raise OmnifuseError(f"{exported}: holds no answer that counts ({found.cancelled} skipped, {len(found.foreign)} about unknown rows)")
     write_votes(found.votes, out / "votes.csv")
-    measured = _measure(found.votes, None, None, made)
+    measured = measure_columns(found.votes, exported=made)
     report = write_agreement(measured, out, made.words(), found)
     left_out = (
         f"; left out: {found.cancelled:,} skipped, {len(found.unreadable):,} that do not fit, {len(found.foreign):,} about unknown rows"
@@ -98,12 +98,13 @@ def agreement(votes: Votes, out: Out, column: Column = None, kind: KindOption = 
     """Measure how far annotators agree: percent, Cohen, Fleiss, Krippendorff."""
     from omnifuse.cli.progress import console
     from omnifuse.data.annotate.agreement_page import write_agreement
+    from omnifuse.data.annotate.kinds import measure_columns
     from omnifuse.data.annotate.report import new_folder
     from omnifuse.data.annotate.votes import read_votes
 
     new_folder(out)
     made = _exported(tasks)
-    measured = _measure(read_votes(votes), column, kind, made)
+    measured = measure_columns(read_votes(votes), column, kind, made)
     report = write_agreement(measured, out, made.words() if made else None)
     _say_agreement(measured)
     console.print(f"Report: {report}")
@@ -117,14 +118,14 @@ def combine(
     from omnifuse.cli.progress import console
     from omnifuse.data.annotate.combine import combine_votes
     from omnifuse.data.annotate.combined_page import write_combined
+    from omnifuse.data.annotate.kinds import by_column, kind_of
     from omnifuse.data.annotate.report import new_folder
     from omnifuse.data.annotate.votes import read_votes
 
     new_folder(out)
     made = _exported(tasks)
     combined = {
-        name: combine_votes(of_column, method, _kind(name, of_column, kind, made))
-        for name, of_column in _by_column(read_votes(votes), column).items()
+        name: combine_votes(each, method, kind_of(name, each, kind, made)) for name, each in by_column(read_votes(votes), column).items()
     }
     report = write_combined(combined, out, made.table() if made else {})
     for name, each in combined.items():
@@ -241,38 +242,7 @@ def _exported(tasks: Path | None) -> Exported | None:
     return Exported.open(tasks) if tasks else None
 
 
-def _by_column(votes: list[Vote], column: str | None) -> dict[str, list[Vote]]:
-    """Votes by column: one that is named, or all of them."""
-    from omnifuse.data.annotate.votes import of_column
-
-    names = [column] if column else list(dict.fromkeys(vote.column for vote in votes))
-    return dict(of_column(votes, name) for name in names)
-
-
-def _kind(column: str, votes: list[Vote], given: str | None, made: Exported | None) -> Kind:
-    """What a label is: as the user says, as the export says, or a set where all labels are lists."""
-    from omnifuse.core.errors import unknown
-
-    kinds: tuple[Kind, ...] = ("category", "set", "number")
-    if given is not None:
-        if given not in kinds:
-            raise unknown("kind", given, kinds, where="--kind")
-        return given
-    if made and column in made.schema:
-        modality = made.schema[column].modality
-        return modality if modality in ("set", "number") else "category"
-    return "set" if all(vote.label.startswith("[") for vote in votes) else "category"
-
-
-def _measure(votes: list[Vote], column: str | None, kind: str | None, made: Exported | None) -> dict[str, Any]:
-    from omnifuse.data.annotate.agreement import Level, measure_agreement
-
-    levels: dict[Kind, Level] = {"category": "nominal", "set": "jaccard", "number": "interval"}
-    by_column = _by_column(votes, column)
-    return {name: measure_agreement(each, levels[_kind(name, each, kind, made)]) for name, each in by_column.items()}
-
-
-def _say_agreement(measured: dict[str, Any]) -> None:
+def _say_agreement(measured: dict[str, Agreement]) -> None:
     from omnifuse.cli.progress import console
     from omnifuse.data.annotate.agreement_page import agreement_words
 

@@ -60,10 +60,18 @@ def explain(error: ValidationError, config: type[BaseModel], where: str = "") ->
 def _fields_at(config: type[BaseModel], path: list[int | str]) -> list[str]:
     """Names of the fields of the section that `path` leads to, starting at `config`."""
     for step in path:
+        if isinstance(step, int):  # a place in a list of sections
+            continue
         field = config.model_fields.get(str(step))
-        candidates = [] if field is None else [field.annotation, *get_args(field.annotation)]
-        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        sections = [] if field is None else _sections_in(field.annotation)
         if not sections:
             return []
         config = sections[0]
     return list(config.model_fields)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a type stands for: itself, one of a union, the items of a tuple or a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]

@@ -28,6 +28,7 @@ from omnifuse.data.store import MediaReader, reader_of
 
 MANY_VALUES = 300_000  # of more texts or files, so many are compared where near duplicates are only told
 REPEATING = 0.5  # texts with fewer different ones than this share are phrases that repeat, such as questions
+SHORT = 40  # letters; shorter texts, such as titles, are near one another without meaning the same
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path)
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         different = encoded.dictionary
         near = None
-        repeats = modality == "text" and len(different) < REPEATING * max(1, int((codes >= 0).sum()))
-        if config.near_duplicates != "off" and not repeats:
+        if config.near_duplicates != "off" and (is_media or _says_much(different, int((codes >= 0).sum()))):
             if config.near_duplicates == "report":
                 different = different.slice(0, MANY_VALUES)
             words = different.to_pylist()
@@ -100,6 +100,13 @@ def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path)
         if is_media or near is not None:
             result[name] = Values(codes, near)
     return result
+
+
+def _says_much(texts: pa.Array, rows: int) -> bool:
+    """Whether nearly equal texts mean something: they are long enough, and not phrases that repeat, such as questions."""
+    if len(texts) < REPEATING * max(1, rows):
+        return False
+    return float(np.median(pc.utf8_length(texts.slice(0, 10_000)).to_numpy(zero_copy_only=False))) >= SHORT
 
 
 def _divide(

@@ -12,9 +12,11 @@ WORDS_AT_ONCE = 1 << 20
 
 
 def group_keys(values: Any) -> np.ndarray:
-    """(N,) uint64 hash of each word (an absent one counts as a word of its own); keys that are uint64 already pass through."""
+    """(N,) uint64 hash of each word or number (an absent one counts as a word of its own); uint64 keys pass through."""
     if isinstance(values, np.ndarray) and values.dtype == np.uint64:
         return values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "i":
+        return scramble(values.astype(np.uint64), 2)
     import pyarrow as pa
 
     whole: Any = pa.chunked_array([values]) if isinstance(values, pa.Array) else values

@@ -31,19 +31,23 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """Names with bars side by side, one for each series (its colour is a number from 0 to 3); the longest fills the width."""
+    """Names with bars side by side, one for each series (its colour is a number from 0 to 3).
+
+    The longest fills the width, or a share of 1 does (`is_whole`).
+    """
 
     title: str
     note: str
     series: Sequence[str]
     bars: Sequence[Bar]
     colours: Sequence[int] = (0, 1, 2, 3)
+    is_whole: bool = False
     kind: ClassVar[str] = "bars"
 
     @property
     def longest(self) -> float:
-        """The largest share."""
-        return max((share for bar in self.bars for share in bar.shares), default=0.0) or 1.0
+        """The share that fills the width."""
+        return 1.0 if self.is_whole else max((share for bar in self.bars for share in bar.shares), default=0.0) or 1.0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import omnifuse as of
 from omnifuse.core.errors import OmnifuseError
@@ -129,3 +130,41 @@ def test_suggestions_are_what_the_pipeline_predicts(run: tuple[of.Pipeline, Path
     expected = pipeline.predict([{k: cells[k] for k in ("picture", "question")} for cells in chunk.cells], root=folder)
     assert [each["answer"].label for each in said] == [each["answer"] for each in expected]
     assert [each["answer"].score for each in said] == pytest.approx([each["answer_probability"] for each in expected], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_chosen_digits_teach_more_than_digits_at_random(tmp_path: Path, mnist: tuple[np.ndarray, np.ndarray]):
+    """The figures in docs/annotation.md: 200 labelled digits, and 200 more of 3,000."""
+    pixels, labels = mnist
+    columns = {"picture": {"modality": "image", "channels": 1}, "digit": {"modality": "category", "role": "target"}}
+    settings = {"model.dim": 32, "model.fusion": "concat", "train.epochs": 25, "train.batch_size": 32, "train.device": "cpu"}
+
+    def rows(places: Any) -> list[dict[str, Any]]:
+        return [{"picture": Image.fromarray(pixels[i]), "digit": str(labels[i])} for i in places]
+
+    def fit(places: Any, seed: int) -> of.Pipeline:
+        return of.fit(rows(places), columns=columns, settings={**settings, "seed": seed, "data.split": {"validation": 0.1, "test": 0}})
+
+    others = rows(range(20_000, 22_000))
+
+    def accuracy(pipeline: of.Pipeline) -> float:
+        answers = pipeline.predict([{"picture": row["picture"]} for row in others])
+        return float(np.mean([answer["digit"] == row["digit"] for answer, row in zip(answers, others, strict=True)]))
+
+    pool_places = np.arange(5000, 8000)
+    table = read_table([{"picture": Image.fromarray(pixels[i]), "n": int(i)} for i in pool_places])
+    figures: dict[str, list[float]] = {}
+    for seed in range(2):
+        start = np.random.default_rng(seed).permutation(5000)[:200]
+        pipeline = fit(start, seed)
+        figures.setdefault("before", []).append(accuracy(pipeline))
+        chunks = list(table_chunks(table, pipeline.schema, tmp_path, pipeline.processors))
+        pool = read_pool(pipeline, chunks)
+        numbers = {row: cells["n"] for chunk in chunks for row, cells in zip(chunk.ids, chunk.cells, strict=True)}
+        chosen = {"random": np.random.default_rng(100 + seed).permutation(pool_places)[:200].tolist()}
+        for strategy in ("both", "margin", "diversity"):
+            chosen[strategy] = [numbers[pool.ids[c.place]] for c in choose_rows(pool, 200, strategy=strategy, seed=seed)]
+        for name, new in chosen.items():
+            figures.setdefault(name, []).append(accuracy(fit(np.concatenate([start, new]).astype(int), seed)))
+    print({name: round(float(np.mean(each)), 4) for name, each in figures.items()})
+    assert np.mean(figures["both"]) > np.mean(figures["random"]) + 0.01

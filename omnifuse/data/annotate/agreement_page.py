@@ -33,10 +33,12 @@ def write_agreement(
     pairs = [[column, p.first, p.second, p.rows, p.agreement, p.kappa] for column, each in measured.items() for p in each.pairs]
     write_csv(out / "pairs.csv", ["column", "first", "second", "rows", "agreement", "cohen_kappa"], pairs)
     sentences = [f"{column}: {sentence}" for column, each in measured.items() for sentence in agreement_words(each)]
-    sections = [Section("What was read", "", [_read_table(imported)])] if imported else []
+    sections: list[Section] = []
     for column, agreement in measured.items():
         blocks = [_figures(agreement), _people(agreement), _pairs(agreement), _doubtful(agreement, cells or {})]
         sections.append(Section(column, f"as {agreement.level} values", [block for block in blocks if block.rows]))
+    if imported:
+        sections.append(Section("What was read", "", [_read_table(imported)]))
     facts = [
         Fact("rows", f"{max(each.rows for each in measured.values()):,}"),
         Fact("answers", f"{sum(each.votes for each in measured.values()):,}"),

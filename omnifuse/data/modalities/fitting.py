@@ -50,7 +50,11 @@ def fit_processors(schema: Schema, rows: TrainingRows, demands: Mapping[str, Inp
         column = schema[name]
         processor = _make(column, demands.get(name))
         absent = rows.absent(name)
-        processor.fit(rows.present(name))
+        try:
+            processor.fit(rows.present(name))
+        except OmnifuseError as error:
+            where = f"columns.{name}"
+            raise error if where in str(error) else OmnifuseError(f"{where}: {error}") from None
         processor.optional_ = absent > 0
         _check_informative(column, processor, rows)
         processors[name] = processor

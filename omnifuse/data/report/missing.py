@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +26,11 @@ def missing_blocks(samples: Mapping[str, ColumnSample]) -> list[Block]:
     rows = next(iter(samples.values())).rows
     bars = [Bar(name, [absent[name] / rows], f"{absent[name]:,} · {percent(absent[name], rows)}") for name in order]
     note = f"the {COLUMNS} emptiest of {len(absent)}" if len(absent) > COLUMNS else "of all rows"
-    blocks: list[Block] = [Bars("Absent values", note, ("rows",), bars)]
+    blocks: list[Block] = [Bars("Absent values", note, ("rows",), bars, is_whole=True)]
     if len(order) > 1:
-        both = _both(samples, order)
-        note = "% of the rows drawn; on the diagonal absent at all"
+        counted_pairs = (next(iter(samples.values())).dataset.manifest.get("missing") or {}).get("pairs")
+        both = _both(samples, order) if counted_pairs is None else _counted(counted_pairs, order, absent, rows)
+        note = f"% of {'the rows drawn' if counted_pairs is None else 'all rows'}; on the diagonal absent at all"
         blocks.append(Plot("Absent together", note, plots.heat_map(order, both, "Columns that are absent together", key="missing-pairs")))
         blocks.append(_pairs(order, both))
     return blocks
@@ -54,6 +56,17 @@ def missing_findings(samples: Mapping[str, ColumnSample]) -> list[Finding]:
         text = f"{have}, {worst} most: {percent(absent[worst], rows)} (kept as absent, not filled)"
         findings.append(Finding("look", text, "missing"))
     return findings
+
+
+def _counted(pairs: list[Mapping[str, Any]], names: list[str], absent: Mapping[str, int], rows: int) -> np.ndarray:
+    """(K, K) share of the rows in which two columns are absent, as it was counted at preparation."""
+    place = {name: i for i, name in enumerate(names)}
+    both = np.diag([float(absent[name]) for name in names])
+    for pair in pairs:
+        first, second = pair["columns"]
+        if first in place and second in place:
+            both[place[first], place[second]] = both[place[second], place[first]] = pair["both"]
+    return both / rows
 
 
 def _both(samples: Mapping[str, ColumnSample], names: list[str]) -> np.ndarray:

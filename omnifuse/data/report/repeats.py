@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.dataset import ID, Dataset
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.report.columns.signals import RATE_HZ, heard
 from omnifuse.data.report.described import Finding
+from omnifuse.data.report.sample import ColumnSample
 from omnifuse.data.report.thumbnails import thumbnail
 from omnifuse.page.blocks import Block, Cell, Exhibit, Gallery, Table, Texts
 from omnifuse.page.words import counted, listed, quantity, shorten
 
 GROUPS_SHOWN, MEMBERS_SHOWN, SIDE, MEDIA = 8, 2, 112, ("image", "audio", "video", "series", "points")
-GRAVE, MANY = 0.01, 0.05
+GRAVE, MANY, SHORT = 0.01, 0.05, 8
 UNITS = {"image": ("bits differ", 1.0), "audio": ("% of the bits differ", 100.0), "text": ("% unlike", 100.0)}
 
 
@@ -39,41 +42,41 @@ def repeat_blocks(dataset: Dataset) -> list[Block]:
     return blocks
 
 
-def repeat_findings(dataset: Dataset) -> list[Finding]:
+def repeat_findings(dataset: Dataset, samples: Mapping[str, ColumnSample]) -> list[Finding]:
     """What the first screen says about duplicates; those across splits make figures look better than they are."""
-    found, findings = list(reports(dataset.manifest.get("duplicates"))), []
-    for report in found:
-        findings += _finding(dataset, report)
-    counted_only = _count(dataset.manifest.get("duplicates"), "exact")
-    if counted_only and not any(not report.get("column") for report in found):
-        level = "look" if counted_only > MANY * len(dataset) else "good"
-        findings.append(Finding(level, f"{counted(counted_only, 'row')} exactly repeat{'s' if counted_only == 1 else ''} another"))
-    dropped = _count(dataset.manifest.get("duplicates"), "dropped")
+    if "duplicates" not in dataset.manifest:
+        return []
+    findings = [finding for report in reports(dataset.manifest["duplicates"]) for finding in _finding(dataset, samples, report)]
+    dropped = sum(value for value in (dataset.manifest.get("dropped") or {}).values() if isinstance(value, int))
     if dropped:
-        findings.append(Finding("look", f"{counted(dropped, 'row')} that repeated others {'was' if dropped == 1 else 'were'} dropped"))
-    if found and not findings:
-        kinds = listed([f"{r.get('kind')} in {r.get('column') or 'whole rows'}" for r in found if r.get("kind")], 5)
-        findings.append(Finding("good", f"no duplicates ({kinds})"))
-    return findings
+        text = f"{counted(dropped, 'row')} that repeated others {'was' if dropped == 1 else 'were'} dropped"
+        findings.append(Finding("look", text, ""))
+    return findings or [Finding("good", "no row repeats another")]
 
 
-def _finding(dataset: Dataset, report: Mapping[str, Any]) -> list[Finding]:
+def _finding(dataset: Dataset, samples: Mapping[str, ColumnSample], report: Mapping[str, Any]) -> list[Finding]:
     column, kind = str(report.get("column", "")), str(report.get("kind", ""))
     across, inside = report.get("across_rows", 0), report.get("rows", 0)
     modality = dataset.schema[column].modality if column in dataset.schema else ""
     if column and kind == "exact" and modality not in MEDIA:
         return []  # that a short text or a label comes again is no news
-    what = f"{'nearly' if kind == 'near' else 'exactly'} repeat another"
-    what = f"{what} in {column}" if column else what
+    what = "exactly repeat another" if not column else f"share their {column} with another" if kind == "exact" else ""
+    what = what or f"nearly repeat another in {column}"
     if across:
         held_out = sum(count for split, count in dataset.manifest.get("splits", {}).items() if split != "train")
         mend = "data.clean.near_duplicates: together" if kind == "near" else "data.split.by"
         text = f"{across:,} rows {what} across splits, so that test figures look better than they are; {mend} keeps them on one side"
-        return [Finding("stop" if across > GRAVE * max(1, held_out) else "look", text, "duplicates")]
+        grave = across > GRAVE * max(1, held_out) and not (modality == "text" and _is_short(samples[column]))
+        return [Finding("stop" if grave else "look", text, "duplicates")]
     if inside:
-        text = f"{inside:,} rows {what}, none of them across splits"
-        return [Finding("look" if inside > MANY * len(dataset) else "good", text, "duplicates")]
+        many = inside > MANY * dataset.manifest.get("rows", len(dataset)) and not (column and kind == "exact")
+        return [Finding("look" if many else "good", f"{inside:,} rows {what}, none of them across splits", "duplicates")]
     return []
+
+
+def _is_short(sample: ColumnSample) -> bool:
+    """Whether texts are so short that two people write the same, such as titles."""
+    return bool(np.median([len(str(text).split()) for text in sample.present()] or [0]) < SHORT)
 
 
 def reports(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -110,11 +113,6 @@ def _order(row: str) -> tuple[str, int]:
     return (base, int(number)) if number.isdigit() else (row, 0)
 
 
-def _count(duplicates: Any, name: str) -> int:
-    value = duplicates.get(name) if isinstance(duplicates, Mapping) else 0
-    return value if isinstance(value, int) else 0
-
-
 def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
     column, examples = str(report.get("column", "")), list(report.get("examples") or [])[:GROUPS_SHOWN]
     if not examples:
@@ -123,15 +121,20 @@ def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
     note = f"the first {len(examples)} of {counted(max(report.get('groups', 0), across), 'group')}, those across splits first"
     kind = "Near duplicates" if report.get("kind") == "near" else "Duplicates"
     if column not in dataset.schema:
-        rows = [(listed(list(e.get("rows", [])), 3), listed(sorted(set(e.get("splits", [])))), str(e.get("size", ""))) for e in examples]
+        rows = [(listed(list(e.get("rows", [])), 2), listed(sorted(set(e.get("splits", [])))), str(e.get("size", ""))) for e in examples]
         return [Table(f"{kind} of whole rows", note, ("rows (ids)", "splits", "rows in the group"), rows, (2,))]
-    modality = dataset.schema[column].modality
+    modality, is_exact = dataset.schema[column].modality, report.get("kind") == "exact"
+    if is_exact and not across:
+        return []  # one file in several rows, on one side
     members = [_pair(example) for example in examples]
     places = find_rows(dataset, [row for pair in members for row, _ in pair])
     values = dict(zip(places, dataset.take(list(places.values()), [column])[column] if places else [], strict=True))
     title = f"{kind} in {column}"
     if modality in ("image", "audio"):
-        exhibits = [_exhibit(dataset, modality, pair, values, example) for pair, example in zip(members, examples, strict=True)]
+        shown = [
+            (pair, [row for row, _ in (pair[:1] if is_exact else pair)], example) for pair, example in zip(members, examples, strict=True)
+        ]
+        exhibits = [_exhibit(dataset, modality, pair, [values.get(row) for row in rows], example) for pair, rows, example in shown]
         return [Gallery(title, note, exhibits, wide=True)]
     if modality == "text":
         texts = [
@@ -152,11 +155,10 @@ def _pair(example: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _exhibit(
-    dataset: Dataset, modality: str, pair: list[tuple[str, str]], values: Mapping[str, Any], example: Mapping[str, Any]
+    dataset: Dataset, modality: str, pair: list[tuple[str, str]], keys: Sequence[str | None], example: Mapping[str, Any]
 ) -> Exhibit:
-    """The files of a pair beside each other."""
-    keys = [values[row] for row, _ in pair if values.get(row) is not None]
-    files = dataset.media(keys)
+    """The files of a pair beside each other; the one file of rows that share it."""
+    files = dataset.media([key for key in keys if key is not None])
     size = f", {example['size']:,} rows in all" if example.get("size", 0) > len(pair) else ""
     caption, note = " · ".join(split for _, split in pair), _distance(modality, example).lstrip(", ") + size
     try:

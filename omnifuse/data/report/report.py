@@ -127,7 +127,7 @@ def _findings(
     bad_values = (manifest.get("data") or {}).get("bad_values", "quarantine")
     found = [
         *side_findings(manifest),
-        *repeat_findings(dataset),
+        *repeat_findings(dataset, samples),
         *quarantine.findings(manifest.get("rows", 0), bad_values),
         *origin_findings(manifest.get("sources") or {}),
         *join_findings(manifest.get("joins") or [], _windows(manifest)),

@@ -11,6 +11,7 @@ from omnifuse.page.blocks import Block, Cell, Table
 from omnifuse.page.words import counted, listed, percent, shorten
 
 FEW = 100
+TOLD_AS = {"value": "exact"}  # a file in two splits is an exact duplicate of its column
 MAKING = {
     "by": "rows with an equal {} stay on one side",
     "stratify": "every split has the same shares of {}",
@@ -51,9 +52,9 @@ def side_findings(manifest: Mapping[str, Any]) -> list[Finding]:
         score = f"{one.get('measure', 'score')} {float(one['score']):.3f}"
         text = f"{one['column']} alone nearly gives {one['target']} away ({score}); if it is not known beforehand, set its role to ignore"
         findings.append(Finding("stop", text, "splits"))
-    told = {(report.get("kind"), report.get("column", "")) for report in reports(manifest.get("duplicates"))}
+    told = {(TOLD_AS.get(r.get("kind", ""), r.get("kind")), r.get("column") or "") for r in reports(manifest.get("duplicates"))}
     for one in side_leaks(manifest.get("leaks")):
-        if (one["kind"], one.get("column", "")) not in told:  # duplicates say it themselves
+        if (TOLD_AS.get(one["kind"], one["kind"]), one.get("column") or "") not in told:  # duplicates say it themselves
             findings.append(Finding("look" if _is_plain(one, manifest) else "stop", _says(one), "splits"))
     return findings
 

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 
 from omnifuse.core.atomic import replacing
 from omnifuse.core.seeds import seed_of
-from omnifuse.data.decode import decode_audio, encode_image, encode_wav, read_npz
+from omnifuse.data.decode import decode_audio, encode_audio, encode_image
+from omnifuse.data.decode.numpy_file import read_npz
 from omnifuse.data.fetch import fetch
 from omnifuse.recipes import data_folder
 
 RATE_HZ = 8000
+MAX_BYTES = 100_000_000
 PAIRS = {"train": 10_000, "test": 2_000}
 TEST_CLIPS = 5  # of each speaker and digit, the clips 0 to 4 are for the test
 CLIP = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<index>\d+)\.wav")
@@ -41,7 +43,7 @@ def write_tables(folder: Path, seed: int = 0, picture: Change | None = None, sou
         OmnifuseError: the data are not there.
     """
     tables = {}
-    digits = read_npz(fetch("mnist.npz", data_folder("mnist"), 100_000_000))
+    digits = read_npz(fetch("mnist.npz", data_folder("mnist"), MAX_BYTES), MAX_BYTES)
     for split, count in PAIRS.items():
         tables[split] = folder / f"{split}.parquet"
         with replacing(tables[split]) as place, pq.ParquetWriter(place, SCHEMA) as writer:
@@ -79,7 +81,7 @@ def _pairs(
         if picture is not None:
             pixels = picture(pixels, random)
         if sound is not None:
-            data = encode_wav(sound(decode_audio(data, RATE_HZ, 1, 10.0)[0], random)[None], RATE_HZ)
+            data = encode_audio((sound(decode_audio(data, RATE_HZ)[0], random), RATE_HZ))
         yield {"image": encode_image((pixels * 255).round().astype(np.uint8)), "audio": data, "digit": str(digit), "clip": clip.stem}
 
 

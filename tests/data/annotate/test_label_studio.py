@@ -325,3 +325,34 @@ def test_a_picture_that_browsers_do_not_show_becomes_one_that_they_do(tmp_path: 
     assert written.suffix == ".png"
     with Image.open(written) as image:
         assert image.size == (4, 6)
+
+
+def test_sounds_series_and_clouds_are_shown(tmp_path: Path):
+    """A sound is a file, a series stands in the task, a cloud is a picture from above; absent ones are empty."""
+    from omnifuse.data.decode.points import encode_points
+    from omnifuse.data.decode.wave_file import encode_wav
+
+    cloud = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    (tmp_path / "cloud.pcd").write_bytes(encode_points(("x", "y", "z", "intensity"), cloud))
+    (tmp_path / "word.wav").write_bytes(encode_wav(np.zeros(800, dtype=np.float32), 8000))
+    (tmp_path / "gait.csv").write_text("time,left,right\n0,1,2\n0.5,,4\n")
+    schema = Schema.parse(
+        {
+            "sound": "audio",
+            "gait": {"modality": "series", "time": "time"},
+            "cloud": "points",
+            "who": {"modality": "category", "role": "target"},
+        }
+    )
+    rows = [{"sound": "word.wav", "gait": "gait.csv", "cloud": "cloud.pcd"}, {"sound": "word.wav", "gait": None, "cloud": None}]
+    export_tasks(chunks_of(tmp_path, rows, schema), schema, tmp_path / "out", labels={"who": ["a", "b"]})
+    view = ElementTree.parse(tmp_path / "out" / "labeling_config.xml").getroot()
+    tags = {element.get("name"): element for element in view if element.get("name")}
+    assert [tags[name].tag for name in ("sound", "gait", "cloud")] == ["Audio", "TimeSeries", "Image"]
+    assert [channel.get("column") for channel in tags["gait"]] == ["left", "right"]
+    first, second = (task["data"] for task in json.loads((tmp_path / "out" / "tasks.json").read_text()))
+    assert first["gait"] == {"time": [0.0, 0.5], "left": [1.0, None], "right": [2.0, 4.0]}
+    assert first["sound"].endswith(".wav")
+    with Image.open(tmp_path / "out" / "media" / Path(first["cloud"]).name) as image:
+        assert np.asarray(image).max() > 200
+    assert (second["sound"], second["gait"], second["cloud"]) == (first["sound"], {"time": []}, "")

@@ -15,12 +15,13 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from omnifuse.core.schema import Column, Schema
-from omnifuse.data.clean.duplicates import find_duplicates, number_values
+from omnifuse.data.clean.duplicates import find_duplicates, find_near_duplicates, number_values
 from omnifuse.data.clean.labels import find_odd_labels
+from omnifuse.data.clean.near import NearPairs
 from omnifuse.data.config import SPLITS, DataConfig, SplitConfig
 from omnifuse.data.dataset import ID, Dataset
 from omnifuse.data.join.report import JoinReport, LeftCounts, RightCounts
-from omnifuse.data.leak import Leak, SplitLeak
+from omnifuse.data.leak import Leak, SplitLeak, check_splits_leak
 from omnifuse.data.prepare import prepare
 from omnifuse.data.report.columns.numbers import principal_plane
 from omnifuse.data.report.glance import glance
@@ -250,18 +251,39 @@ def test_an_empty_column_and_one_split_are_no_trouble(tmp_path: Path) -> None:
     assert "a and c: no row has a value; leave them out" in text and "there is no test split" in text
 
 
-def test_duplicates_stand_side_by_side(dataset: Dataset, tmp_path: Path) -> None:
-    values = dataset.take(range(len(dataset)), ["picture <b>", ID])
-    splits = np.array([SPLITS.index(split) for split in dataset.take(range(len(dataset)), ["__split__"])["__split__"]])
-    codes, _ = number_values(values["picture <b>"])
-    report = find_duplicates(values[ID], codes, splits, column="picture <b>")
-    assert report.across_groups == 12
-    page = page_of(with_manifest(dataset, duplicates={"picture": report.dump(), "dropped": 2}), tmp_path)
-    gallery = page[page.index("Duplicates in picture") :]
-    assert gallery[: gallery.index("</figure>")].count('src="data:image/') == 16  # two of each of the first eight groups
+def numbered(dataset: Dataset, column: str) -> tuple[list[str], np.ndarray, np.ndarray, list[Any]]:
+    """Ids, numbers of the values of a column, splits as numbers, and the different values."""
+    rows = dataset.take(range(len(dataset)), [column, ID, "__split__"])
+    codes, values = number_values(rows[column])
+    return rows[ID], codes, np.array([SPLITS.index(split) for split in rows["__split__"]]), values
+
+
+def test_near_duplicates_stand_side_by_side(dataset: Dataset, tmp_path: Path) -> None:
+    ids, codes, splits, values = numbered(dataset, "picture <b>")
+    near = NearPairs(np.arange(6), np.arange(6, 12), np.full(6, 3, dtype=np.float32))
+    assert len(values) == 12
+    report = find_near_duplicates(ids, codes, splits, near, column="picture <b>")
+    assert report.across_groups == 6
+    page = page_of(with_manifest(dataset, duplicates=[report.dump()], dropped={"duplicates": 2, "near_duplicates": 0}), tmp_path)
+    gallery = page[page.index("Near duplicates in picture") :]
+    gallery = gallery[: gallery.index("</figure>")]
+    assert gallery.count('src="data:image/') == 12 and gallery.count("3 bits differ") == 6
     text = Page(page).text
-    assert f"{report.across_rows} rows exactly repeat another in picture <b> across splits" in text
+    assert f"{report.across_rows} rows nearly repeat another in picture <b> across splits" in text
     assert "2 rows that repeated others were dropped" in text
+
+
+def test_a_file_in_two_splits_is_told_once(dataset: Dataset, tmp_path: Path) -> None:
+    ids, codes, splits, _ = numbered(dataset, "picture <b>")
+    report = find_duplicates(ids, codes, splits, column="picture <b>")
+    leaks = check_splits_leak(ids, splits, values={"picture <b>": codes})
+    assert report.across_groups == 12 and len(leaks) == 1
+    page = page_of(with_manifest(dataset, duplicates=[report.dump()], leaks=[leaks[0].dump()]), tmp_path)
+    opening = Page(page[: page.index('<section id="columns">')]).text
+    assert f"{report.across_rows} rows share their picture <b> with another across splits" in opening
+    assert "in more than one split" not in opening and "are in more than one split" in Page(page).text
+    gallery = page[page.index("Duplicates in picture") :]
+    assert gallery[: gallery.index("</figure>")].count('src="data:image/') == 8
 
 
 def test_joins_labels_and_leaks_are_told(dataset: Dataset, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_bad_row_is_set_aside_and_the_others_go_on(tmp_path: Path):
     assert len(bad) == 4
 
 
-@pytest.mark.parametrize("cut", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_tar_that_is_cut_off_is_named(tmp_path: Path, mode: str, cut: float):
     data = write_tar(tmp_path / "whole.tar", {f"{n}.bin": zlib.compress(bytes([n]) * 9000) * 300 for n in range(9)}, mode).read_bytes()
@@ -154,7 +154,7 @@ def _tiny(path: Path, count: int, name: Callable[[int], str]) -> None:
     with path.open("wb") as file:
         for number in range(count):
             file.write(block.compress(_header(name(number), 0)))
-        file.write(block.flush())
+        file.write(block.compress(bytes(1024)) + block.flush())
 
 
 BOMBS: dict[str, Callable[[Path], None]] = {
@@ -163,9 +163,9 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "a packed head that claims a terabyte": lambda path: _gzipped(path, _header("1.bin", 1 << 40), 1),
     "a name of a gigabyte": lambda path: _gzipped(path, _header("long", 1 << 30, tarfile.GNUTYPE_LONGNAME), 150),
     "a pax head of a gigabyte": lambda path: _gzipped(path, _header("long", 1 << 30, tarfile.XHDTYPE), 150),
-    "files of one key without end": lambda path: _tiny(path, 20_000, lambda number: f"1.e{number}"),
-    "endings without end": lambda path: _tiny(path, 20_000, lambda number: f"{number}.e{number}"),
-    "zeros in many files": lambda path: _gzip_members(path, 20, 16),
+    "files of one key without end": lambda path: _tiny(path, 2_000, lambda number: f"1.e{number}"),
+    "endings without end": lambda path: _tiny(path, 5_000, lambda number: f"{number}.e{number}"),
+    "zeros in many files": lambda path: _gzip_members(path, 10, 16),
 }
 CODE = """if True:
     import resource, sys, time
@@ -204,7 +204,7 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path, name: str):
 
 def test_many_tiny_files_are_many_rows_in_little_memory(tmp_path: Path):
     path = tmp_path / "tiny.tar"
-    _tiny(path, 30_000, lambda number: f"{number}.txt")
+    _tiny(path, 10_000, lambda number: f"{number}.txt")
     answer, grown_mb, _ = _measured(path)
-    assert answer == "30000 rows"
+    assert answer == "10000 rows"
     assert grown_mb < 32
