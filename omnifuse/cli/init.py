@@ -124,12 +124,13 @@ def _column(item: Found) -> Any:
 
 def _root(data: str, out: Path, found: dict[str, Found]) -> list[str]:
     """Where media lie, if not where relative paths are looked for anyway."""
+    from omnifuse.data.infer import media_folder
     from omnifuse.data.sources import source_base
 
-    folders = {item.folder for item in found.values() if item.kind == "media" and item.column.is_input} - {None}
-    if len(folders) != 1 or folders == {source_base(data, Path.cwd())}:
+    folder = media_folder(found)
+    if folder is None or folder == source_base(data, Path.cwd()):
         return []
-    return [f"  root: {_inline(_place(str(folders.pop()), out))}"]
+    return [f"  root: {_inline(_place(str(folder), out))}"]
 
 
 def _place(data: str, out: Path) -> str:
@@ -145,8 +146,10 @@ def _place(data: str, out: Path) -> str:
 
 def _split(found: dict[str, Found]) -> str:
     """The splits, with equal values of a group on one side, and why."""
+    from omnifuse.data.infer import kept_together
+
     given = next((name for name, item in found.items() if item.kind == "split"), None)
-    together = sorted((name for name, item in found.items() if item.keeps_together), key=lambda name: found[name].kind != "group")
+    together = kept_together(found)
     repeating = next((name for name, item in found.items() if item.kind == "repeating identifier"), "COLUMN")
     shares = {"validation": 0.1, "test": 0.1}
     if given and not together:

@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 
 from omnifuse.core.schema import Schema
 from omnifuse.data.clean.config import CleanConfig
-from omnifuse.data.clean.duplicates import find_duplicates, find_near_duplicates, near_labels, near_values, repeated
+from omnifuse.data.clean.duplicates import (
+    find_duplicates,
+    find_near_duplicates,
+    near_labels,
+    near_values,
+    number_rows,
+    number_values,
+    repeated,
+)
 from omnifuse.data.clean.labels import find_odd_labels
 from omnifuse.data.clean.missing import MissingCounter
 from omnifuse.data.clean.near import NearPairs
@@ -62,7 +70,7 @@ def arrange(
         rows = rows.keep(first)
     values = _compare(rows, schema, config.clean, store)
     if config.clean.near_duplicates == "drop":
-        kept = ~np.any([repeated(near_labels(v.codes, v.near)) for v in values.values() if v.near] or [np.zeros(len(rows), bool)], axis=0)
+        kept = ~_near_repeats(rows, schema, values)
         dropped["near_duplicates"] = int((~kept).sum())
         rows, values = rows.keep(kept), {name: Values(v.codes[kept], v.near) for name, v in values.items()}
     first = _first_of_equals(rows.ids)
@@ -86,10 +94,7 @@ def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path)
         modality, is_media = schema[name].modality, processor_class(schema[name].modality).is_media
         if not is_media and (modality != "text" or config.near_duplicates == "off"):
             continue
-        encoded = rows.values(name).combine_chunks().dictionary_encode()
-        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        different = encoded.dictionary
+        codes, different = _numbered_values(rows, name)
         near = None
         if config.near_duplicates != "off" and (is_media or _says_much(different, int((codes >= 0).sum()))):
             if config.near_duplicates == "report":
@@ -100,6 +105,26 @@ def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path)
         if is_media or near is not None:
             result[name] = Values(codes, near)
     return result
+
+
+def _near_repeats(rows: SortedRows, schema: Schema, values: Mapping[str, Values]) -> np.ndarray:
+    """(N,) bool: rows that nearly repeat an earlier one in what was compared, and are equal to it in all other columns."""
+    columns = []
+    for name in schema.used:
+        near = values[name].near if name in values else None
+        codes = values[name].codes if name in values else _numbered_values(rows, name)[0]
+        columns.append(codes if near is None else near_labels(codes, near))
+    return repeated(number_rows(*columns))
+
+
+def _numbered_values(rows: SortedRows, name: str) -> tuple[np.ndarray, pa.Array]:
+    """(N,) number of the value of each row, −1 where absent, and the different values."""
+    column = rows.values(name).combine_chunks()
+    if pa.types.is_list(column.type):
+        codes, different = number_values(None if value is None else tuple(value) for value in column.to_pylist())
+        return codes, pa.array(different, type=column.type)
+    encoded = column.dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
 
 def _says_much(texts: pa.Array, rows: int) -> bool:

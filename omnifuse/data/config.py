@@ -78,6 +78,7 @@ class DataConfig(Config):
             (`quarantine`), counts as absent and is listed there too (`absent`), or stops the preparation (`error`).
         quarantine_share: more bad rows than this share stop the preparation all the same.
         max_file_mb: larger media files are refused before they are read.
+        allow_private: whether addresses in the table may lead to this machine or a private network.
         store: folder of the prepared dataset; beside the recipe by default.
         runner: `native` works in this process; `ray` on a Ray cluster.
         ray_address: of the cluster; one is started on this machine when it is left out.
@@ -93,6 +94,7 @@ class DataConfig(Config):
     bad_values: Literal["quarantine", "absent", "error"] = "quarantine"
     quarantine_share: Share = 0.05
     max_file_mb: Annotated[float, Field(gt=0)] = 64
+    allow_private: bool = False
     store: str | None = None
     runner: Literal["native", "ray"] = "native"
     ray_address: str | None = None

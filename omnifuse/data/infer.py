@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -54,6 +54,17 @@ class Found:
     def keeps_together(self) -> bool:
         """Whether rows with equal values should be on one side of the splits: those of one patient, or of one picture."""
         return self.kind in ("group", "media") and LEAST_GROUPS <= self.distinct < self.present
+
+
+def kept_together(found: Mapping[str, Found]) -> list[str]:
+    """Columns whose equal values should be on one side of the splits, groups before files."""
+    return sorted((name for name, item in found.items() if item.keeps_together), key=lambda name: found[name].kind != "group")
+
+
+def media_folder(found: Mapping[str, Found]) -> Path | None:
+    """The one folder that the paths of all media columns are relative to."""
+    folders = {item.folder for item in found.values() if item.kind == "media" and item.column.is_input} - {None}
+    return folders.pop() if len(folders) == 1 else None
 
 
 def infer_columns(source: Any, targets: Sequence[str] = (), root: str | Path | None = None) -> dict[str, Found]:

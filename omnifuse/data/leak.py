@@ -161,10 +161,9 @@ def _too_early(ids: Sequence[str], splits: np.ndarray, column: str, times: np.nd
 
 def _canonical(processor: Processor[Any], raw: Any) -> Any:
     try:
-        value = processor.canonical(raw)
+        return processor.canonical(raw)
     except BadValue:
         return None
-    return float(value) if isinstance(value, int) else value
 
 
 def _try(name: str, target: str, values: Mapping[str, list[Any]], modality: str) -> Leak | None:
@@ -201,7 +200,7 @@ def _auc(truth: np.ndarray, guess: np.ndarray, labels: np.ndarray) -> float:
 
 def _features(values: list[Any]) -> np.ndarray:
     """(N, 2): the number, or the code of the label in order of frequency, and whether it is absent."""
-    if all(value is None or isinstance(value, float) for value in values):
+    if all(value is None or isinstance(value, int | float) for value in values):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     else:
         labels, counts = np.unique([str(value) for value in values if value is not None], return_counts=True)

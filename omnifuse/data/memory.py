@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.fetch import BadValue, fetch
-from omnifuse.data.store import media_key
+from omnifuse.data.fetch import BadValue, fetch, shown
 from omnifuse.data.modalities.fitting import Processors
+from omnifuse.data.store import media_key
 
 
 class MemoryRows:
@@ -53,8 +53,8 @@ class MemoryRows:
                     if processor.is_media and value is not None:
                         value = self._keep(value, root or Path.cwd(), max_bytes, processor)
                 except BadValue as error:
-                    shown = f"{given}: " if isinstance(given, str | Path) else ""
-                    raise OmnifuseError(f"row {number}, column {name}: {shown}{error}") from None
+                    place = f"{shown(str(given))}: " if isinstance(given, str | Path) else ""
+                    raise OmnifuseError(f"row {number}, column {name}: {place}{error}") from None
                 self._values[name].append(value)
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from omnifuse.core.schema import Schema
 from omnifuse.data.arrange import arrange
 from omnifuse.data.config import SPLITS, DataConfig, Split
 from omnifuse.data.dataset import FORMAT, Dataset
+from omnifuse.data.fetch import is_address
 from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
@@ -149,7 +150,7 @@ def _rooted(table: Table, join: JoinConfig, schema: Schema, root: Path) -> Table
 
 
 def _full(root: Path, path: str) -> str:
-    return path if "://" in path or not path.strip() else str(root / path.strip())
+    return path if is_address(path) or not path.strip() else str(root / path.strip())
 
 
 def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progress | None) -> Counts:
@@ -224,7 +225,7 @@ def _digest(files: Mapping[str, tuple[int, int]]) -> str:
 
 def _write_files(path: Path, files: Mapping[str, tuple[int, int]]) -> None:
     """Which files the rows name, with size and time, so that a change is seen."""
-    names = sorted(name for name in files if "://" not in name)
+    names = sorted(name for name in files if not is_address(name))
     columns = {"path": names, "size": [files[name][0] for name in names], "mtime": [files[name][1] for name in names]}
     types = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime", pa.int64())])
     pq.write_table(pa.table(columns, schema=types), path, compression="zstd")

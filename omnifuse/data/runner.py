@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.fetch import BadValue, check_host
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -54,6 +55,8 @@ class RayRunner:
             raise OmnifuseError("data.runner: ray is not installed; pip install 'omnifuse[ray]'") from None
         import daft
 
+        if address is not None and address != "auto":
+            _check_address(address)
         try:
             if not ray.is_initialized():
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
@@ -82,6 +85,17 @@ def cores() -> int:
 def make_runner(name: str, address: str | None = None) -> Runner:
     """The runner that a recipe names."""
     return RayRunner(address) if name == "ray" else NativeRunner()
+
+
+def _check_address(address: str) -> None:
+    """Ray itself would wait for minutes where nobody answers."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        raise OmnifuseError(f"data.ray_address: {address} is no address; write it as HOST:PORT or ray://HOST:PORT")
+    try:
+        check_host(host, int(port))
+    except BadValue as error:
+        raise OmnifuseError(f"data.ray_address: no Ray cluster answers at {address} ({error})") from None
 
 
 def _ahead(start: Callable[[A], Any], finish: Callable[[Any], B], items: Iterable[A], ahead: int) -> Iterator[B]:

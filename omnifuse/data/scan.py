@@ -15,7 +15,7 @@ from typing import Any
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig
-from omnifuse.data.fetch import BadValue, fetch
+from omnifuse.data.fetch import BadValue, fetch, is_address, shown
 from omnifuse.data.modalities.config import MODALITIES, ModalityConfig, column_config
 from omnifuse.data.modalities.processor import Facts, MediaProcessor, Processor
 from omnifuse.data.runner import Runner
@@ -76,11 +76,12 @@ class Examine:
         configs: options of the media columns.
         root: folder of relative paths.
         max_bytes: larger files are refused unread.
+        allow_private: whether addresses may lead into a private network.
     """
 
-    def __init__(self, configs: Mapping[str, ModalityConfig], root: Path, max_bytes: int) -> None:
+    def __init__(self, configs: Mapping[str, ModalityConfig], root: Path, max_bytes: int, allow_private: bool) -> None:
         """Store what is needed; processors are made where the work is done."""
-        self.configs, self.root, self.max_bytes = dict(configs), root, max_bytes
+        self.configs, self.root, self.max_bytes, self.allow_private = dict(configs), root, max_bytes, allow_private
         self._processors: dict[str, MediaProcessor[Any]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Examine:
     def _one(self, reference: Reference, processor: MediaProcessor[Any]) -> Examined:
         value = reference.value
         try:
-            data = fetch(value, self.root, self.max_bytes) if isinstance(value, str) else value
+            data = fetch(value, self.root, self.max_bytes, allow_private=self.allow_private) if isinstance(value, str) else value
         except BadValue as error:
             return Examined(None, b"", Facts(), str(error))
         key = reference.key or media_key(data)
@@ -135,12 +136,14 @@ class Scanner:
         windows = self.config.windows
         self._places = [*windows.by, windows.number_column] if windows else []
         wanted = list(dict.fromkeys([*sources, *self.config.split.columns, *self._places]))
-        examine = Examine(self.media, root, int(self.config.max_file_mb * 1e6))
+        examine = Examine(self.media, root, int(self.config.max_file_mb * 1e6), self.config.allow_private)
         for chunk in _chunks(iterate_rows(table, wanted)):
             yield self._chunk(chunk, name, root, examine, counts)
 
     def _chunk(self, chunk: list[dict[str, Any]], name: str, root: Path, examine: Examine, counts: Counts) -> dict[Any, list[Any]]:
-        columns = {column: self._canonical(column, [row[self.schema[column].source] for row in chunk], counts) for column in self.processors}
+        columns = {
+            column: self._canonical(column, [row[self.schema[column].source] for row in chunk], counts) for column in self.processors
+        }
         self._fetch(columns, root, examine)
         bad: set[int] = set()
         faults: list[tuple[int, str, str, str]] = []
@@ -261,7 +264,7 @@ class Scanner:
         """A value in a few words: the word of the table, or which window it is."""
         value = row[self.schema[column].source]
         if isinstance(value, str | int | float | Path):
-            return str(value)[:200]
+            return shown(str(value))[:200]
         place = ", ".join(f"{name}={row[name]}" for name in self._places)
         return place or f"<{type(value).__name__}>"
 
@@ -317,12 +320,15 @@ def _tasks(references: Iterable[Reference]) -> Iterator[list[Reference]]:
 
 
 def _full(root: Path, reference: str) -> str:
-    return reference if "://" in reference else os.path.abspath(root / reference)
+    """What a file is remembered by; an address without its credentials and query, which a hash stands for."""
+    if is_address(reference):
+        return f"{shown(reference)}#{hashlib.blake2b(reference.encode(), digest_size=8).hexdigest()}"
+    return os.path.abspath(root / reference)
 
 
 def _stat(root: Path, reference: str) -> tuple[int, int] | None:
     """Size and time of a file; an address is taken to hold what it held, a file that is not there is looked for again."""
-    if "://" in reference:
+    if is_address(reference):
         return (-1, -1)
     try:
         stat = os.stat(root / reference)

@@ -51,11 +51,6 @@ def divide_rows(groups: Any, shares: Mapping[Split, float], seed: int, strata: A
     return side[members]
 
 
-def assign_splits(groups: Sequence[str], shares: Mapping[Split, float], seed: int, strata: Any = None) -> list[Split]:
-    """`divide_rows`, in words."""
-    return [SPLITS[code] for code in divide_rows(groups, shares, seed, strata).tolist()]
-
-
 @dataclass(frozen=True)
 class TimeSplit:
     """Rows divided by time.

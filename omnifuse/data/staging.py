@@ -16,10 +16,10 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import Split, SplitConfig
 from omnifuse.data.dataset import GROUP, ID, SPLIT, arrow_types
-from omnifuse.data.scan import row_ids
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import MODALITIES, DatetimeConfig
 from omnifuse.data.modalities.processor import is_absent
+from omnifuse.data.scan import row_ids
 
 BATCH_ROWS = 4096
 STRATUM, TIME = "__stratum__", "__time__"
@@ -141,7 +141,9 @@ class SortedRows:
             places = self.order[start : start + size]
             part = self.table.select(names).take(pa.array(places))
             marks = {ID: self.ids, SPLIT: self.splits, GROUP: self.groups}
-            yield {name: mark.slice(start, len(places)) for name, mark in marks.items()} | {n: part.column(n).combine_chunks() for n in names}
+            yield {name: mark.slice(start, len(places)) for name, mark in marks.items()} | {
+                n: part.column(n).combine_chunks() for n in names
+            }
 
 
 def _word(value: Any) -> str | None:

@@ -59,30 +59,35 @@ def fit(
     Raises:
         OmnifuseError: anything in the data or the options that cannot be used.
     """
-    from omnifuse.data.infer import infer_columns
+    from omnifuse.data.infer import Found, infer_columns, kept_together, media_folder
 
     targets = [target] if isinstance(target, str) else list(target or [])
     chosen = Schema.parse(columns).dump() if columns else {}
+    found: dict[str, Found] = {}
     if targets or not chosen:
-        inferred = {name: found.column.dump() for name, found in infer_columns(data, targets).items()}
-        chosen = {**inferred, **chosen}
+        found = infer_columns(data, targets)
+        chosen = {**{name: item.column.dump() for name, item in found.items()}, **chosen}
     for name in targets:
         if name not in chosen:
             raise unknown("column", name, chosen, where="target")
         chosen[name] = {**chosen[name], "role": "target"}
-    folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="omnifuse-"))
+    run = Path(out) if out else Path(tempfile.mkdtemp(prefix="omnifuse-"))
     if not out:
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        atexit.register(shutil.rmtree, run, ignore_errors=True)
     is_file = isinstance(data, str | Path)
     design = suggest_design(Schema.parse(chosen), count_rows(data))
     value = {
-        "name": Path(data).stem if is_file else folder.name,
+        "name": Path(data).stem if is_file else run.name,
         "columns": chosen,
-        "data": {"source": str(data) if is_file else "given rows"},
+        "data": {
+            "source": str(data) if is_file else "given rows",
+            **({"split": {"by": together[0]}} if (together := kept_together(found)) else {}),
+            **({"root": str(root)} if (root := media_folder(found)) else {}),
+        },
         **design,
     }
     recipe = Recipe.make(apply_settings(value, [f"{key}={_yaml(inner)}" for key, inner in (settings or {}).items()]))
-    return train(recipe, folder, base=Path.cwd(), source=None if is_file else data, resume=resume, observer=observer)
+    return train(recipe, run, base=Path.cwd(), source=None if is_file else data, resume=resume, observer=observer)
 
 
 def train(

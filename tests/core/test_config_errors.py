@@ -101,7 +101,7 @@ def test_instances_do_not_change():
     [
         ({"split": {"validaton": 0.2}}, 'data.split: unknown option "validaton"; did you mean "validation"?'),
         ({"split": {"validation": 0.6, "test": 0.5}}, "data.split: validation 0.6 and test 0.5 leave no training rows"),
-        ({"split": {"by": "a", "column": "b"}}, "data.split: give `by` or `column`, not both"),
+        ({"split": {"by": "a", "column": "b"}}, "data.split: give one of `by`, `time` and `column`, not by and column"),
         ({"bad_values": "quarantin"}, 'data.bad_values: did you mean "quarantine"?'),
     ],
 )

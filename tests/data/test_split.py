@@ -11,12 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.config import Split, SplitConfig
+from omnifuse.data.config import SPLITS, Split, SplitConfig
 from omnifuse.data.groups import group_keys, merge_groups
-from omnifuse.data.split import TEST, TRAIN, VALIDATION, assign_splits, check_splits, divide_rows, read_splits, split_by_time
+from omnifuse.data.split import TEST, TRAIN, VALIDATION, check_splits, divide_rows, read_splits, split_by_time
 
 SHARES: dict[Split, float] = {"validation": 0.1, "test": 0.2}
 ROWS = [f"row{i}" for i in range(1000)]
+
+
+def assign_splits(groups: list[str], shares: dict[Split, float], seed: int) -> list[Split]:
+    """The division in words."""
+    return [SPLITS[code] for code in divide_rows(groups, shares, seed)]
 
 
 def test_single_rows_are_divided_exactly():

@@ -20,8 +20,12 @@ from pydantic import BaseModel
 import omnifuse
 from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.schema import ROLES
+from omnifuse.data.clean.config import CleanConfig
 from omnifuse.data.config import DataConfig, SplitConfig
+from omnifuse.data.join.config import Asof, Collect, JoinConfig, Window, WindowsConfig
 from omnifuse.data.modalities import MODALITIES
+from omnifuse.data.modalities.config import ModalityConfig
+from omnifuse.data.sources.config import SOURCES
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.metrics import NAMES
 from omnifuse.model import ENCODERS, FUSIONS, HEADS
@@ -31,11 +35,25 @@ from omnifuse.train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-REGISTRIES = [("Modality", MODALITIES), ("Encoder", ENCODERS), ("Fusion", FUSIONS), ("Head", HEADS), ("Optimizer", OPTIMIZERS)]
+REGISTRIES = [
+    ("Modality", MODALITIES),
+    ("Source", SOURCES),
+    ("Encoder", ENCODERS),
+    ("Fusion", FUSIONS),
+    ("Head", HEADS),
+    ("Optimizer", OPTIMIZERS),
+]
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Recipe,
     "`data`": DataConfig,
     "`data.split`": SplitConfig,
+    "`data.clean`": CleanConfig,
+    "`data.windows`": WindowsConfig,
+    "`data.join`": JoinConfig,
+    "`collect`": Collect,
+    "`asof`": Asof,
+    "`window`": Window,
+    "Every modality": ModalityConfig,
     "`model`": ModelConfig,
     "`train`": TrainConfig,
     "`evaluate`": EvaluateConfig,
@@ -78,7 +96,16 @@ def shown(field: Any) -> str:
     if isinstance(value, BaseModel):
         return "section"
     value = list(value) if isinstance(value, tuple) else value
-    return f"`{yaml.safe_dump(value, default_flow_style=True).removesuffix('...' + chr(10)).strip()}`"
+    word = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip().replace("|", r"\|")
+    return f"`{word}`"
+
+
+def options_of(heading: str) -> dict[str, Any]:
+    """The options that the table under a heading must show; what every modality has is shown once."""
+    config = SECTIONS[heading]
+    shared = set(ModalityConfig.model_fields) if issubclass(config, ModalityConfig) and config is not ModalityConfig else set()
+    unseen = shared | {"name"} if heading != "Top level" else shared
+    return {name: field for name, field in config.model_fields.items() if name not in unseen}
 
 
 def choices(annotation: Any) -> Iterator[str]:
@@ -155,16 +182,81 @@ def test_the_five_commands_of_the_readme_run_one_after_another(listings: Path) -
     assert {answer["predicted_sold"] for answer in answers} <= {"yes", "no"}
 
 
+def write_drives(folder: Path) -> int:
+    """Made-up sources of the recipe in the README: pictures of six drives, their weather, a late GPS and a quick IMU, in any order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(0)
+    pictures: list[tuple[Any, ...]] = [("file", "drive", "time", "brakes")]
+    gps: list[tuple[Any, ...]] = [("drive", "time", "speed")]
+    imu: list[tuple[Any, ...]] = [("time", "drive", "ax", "ay", "az")]
+    for drive in range(6):
+        for second in range(1, 9):
+            file = f"{drive}-{second}.png"
+            Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / file)
+            pictures.append((file, f"d{drive}", second, ("yes", "no")[second % 2]))
+        gps += [(f"d{drive}", f"{step / 5 + 0.05:.2f}", f"{36 + step} km/h") for step in range(45)]
+        imu += [(step / 100, f"d{drive}", *random.normal(size=3).round(3)) for step in range(900)]
+    for name, (header, *rows) in {"pictures": pictures, "gps": gps, "imu": imu}.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *(rows[place] for place in random.permutation(len(rows)))])
+    weather = {"drive": [f"d{drive}" for drive in range(5)], "weather": ["rain", "sun", "sun", "snow", "rain"]}
+    pq.write_table(pa.table(weather), folder / "drives.parquet")
+    return len(pictures) - 1
+
+
+def test_the_recipe_of_the_readme_prepares_what_it_says(tmp_path: Path) -> None:
+    from omnifuse.train.fit import prepare_recipe
+
+    rows = write_drives(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(blocks(ROOT / "README.md", "yaml")[0], encoding="utf-8")
+    dataset = prepare_recipe(Recipe.load(tmp_path / "recipe.yaml"), tmp_path)
+    assert len(dataset) == rows
+    assert dataset.manifest["absent"] == {"camera": 0, "motion": 0, "speed": 0, "weather": rows // 6, "brakes": 0}
+    moments = dataset.take(range(rows), ["motion", "speed", "brakes"])
+    assert {speed - 36 for speed in moments["speed"]} == {5.0 * second for second in range(1, 9)}
+    assert dataset.report().is_file()
+
+
+def test_every_command_of_the_pages_has_the_options_that_are_written() -> None:
+    import shlex
+
+    from typer.main import get_command
+
+    from omnifuse.cli.main import app
+
+    for page in PAGES:
+        for line in "".join(blocks(page, "bash")).splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] != ["omnifuse"]:
+                continue
+            command: Any = get_command(app)
+            for word in words[1:]:
+                if not hasattr(command, "commands"):
+                    break
+                assert word in command.commands, f"{name_of(page)}: {line}"
+                command = command.commands[word]
+            known = {option for parameter in command.params for option in parameter.opts}
+            for word in words:
+                assert not word.startswith("-") or word.partition("=")[0] in known, f"{name_of(page)}: {line}"
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "docs" in page.parts and blocks(page, "python")], ids=name_of)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    assert run_python("\n".join(blocks(page, "python")), tmp_path)
+    code = "\n".join(blocks(page, "python"))
+    assert run_python(code, tmp_path) or "\nassert " in code, "the code shows nothing and checks nothing"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=name_of)
-def test_recipes_in_the_pages_are_valid(page: Path) -> None:
+def test_recipes_in_the_pages_are_valid(page: Path, tmp_path: Path) -> None:
+    """Whole recipes, and parts of them, which are completed by a source and a column."""
+    file = tmp_path / "recipe.yaml"
     for block in blocks(page, "yaml"):
-        recipe = Recipe.make(yaml.safe_load(block))
-        assert recipe.columns.targets
+        file.write_text(block, encoding="utf-8")
+        missing = [] if re.search("^columns:", block, re.MULTILINE) else ["columns.size=number"]
+        missing += [] if re.search(r"^data:[^#]*source:|^  source:", block, re.MULTILINE) else ["data.source=listings.csv"]
+        assert Recipe.load(file, missing).columns
 
 
 def test_every_registered_part_and_section_has_its_table_of_options() -> None:
@@ -176,7 +268,7 @@ def test_every_registered_part_and_section_has_its_table_of_options() -> None:
 
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_the_options_of_a_section_are_all_there_with_their_defaults(heading: str) -> None:
-    fields = {name: field for name, field in SECTIONS[heading].model_fields.items() if name != "name" or heading == "Top level"}
+    fields = options_of(heading)
     text = under(ROOT / "docs/recipe.md", heading)
     rows = rows_of(text)
     assert {name: cells[0] for name, cells in rows.items()} == {name: shown(field) for name, field in fields.items()}
@@ -185,6 +277,18 @@ def test_the_options_of_a_section_are_all_there_with_their_defaults(heading: str
             assert f"`{choice}`" in " ".join(rows[name]), f"{heading}, {name}: the choice {choice} is not mentioned"
     if not fields:
         assert "No options." in text
+
+
+def test_the_options_that_read_values_are_marked_and_so_are_the_modalities_without_absent_words() -> None:
+    page = ROOT / "docs/recipe.md"
+    for name in MODALITIES:
+        config = MODALITIES[name].config
+        assert issubclass(config, ModalityConfig)
+        marked = {option for option, cells in rows_of(under(page, f"Modality `{name}`")).items() if "*read*" in cells[1]}
+        assert marked == set(config.reads), name
+    meaning = rows_of(under(page, "Every modality"))["absent"][1]
+    without = {name for name in MODALITIES if not MODALITIES[name].config.model_fields["absent"].default}
+    assert set(re.findall(r"`(\w+)`", meaning)) == without
 
 
 def test_every_role_and_metric_is_named_among_the_options() -> None:

@@ -15,7 +15,7 @@ class CleanConfig(Config):
     Attributes:
         duplicates: rows with the same values in all columns: kept, or all but one dropped.
         near_duplicates: rows whose picture, sound or text nearly repeats another's: not looked for, told in the report,
-            kept on one side of the splits, or all but one dropped.
+            kept on one side of the splits, or all but one dropped where they are equal in all other columns.
         near_images: most bits of 64 that differ between the hashes of near pictures; their thumbnails must agree as well.
         near_texts: least Jaccard similarity of near texts, of their sets of 5-character pieces.
         near_audio: most share of bits that differ between near sounds.

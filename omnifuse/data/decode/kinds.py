@@ -28,9 +28,9 @@ RIFF = {b"WAVE": ".wav", b"WEBP": ".webp", b"AVI ": ".avi"}
 
 
 def ending_of(data: bytes) -> str:
-    """The usual ending of a file's name: `.png`, `.wav`, …; `.csv` for text, `.bin` for what is not known.
+    r"""The usual ending of a file's name: `.png`, `.wav`, …; `.csv` for text, `.bin` for what is not known.
 
-    >>> ending_of(b"RIFF....WAVEfmt "), ending_of(b"time,x\\n0,1\\n"), ending_of(bytes([0, 200]))
+    >>> ending_of(b"RIFF....WAVEfmt "), ending_of(b"time,x\n0,1\n"), ending_of(bytes([0, 200]))
     ('.wav', '.csv', '.bin')
     """
     if data[:4] == b"RIFF":

@@ -8,7 +8,7 @@ import numpy as np
 
 from omnifuse.recipes.av_digits_clean import tables
 
-CONTRAST, NOISE = 0.5, 0.5
+CONTRAST, NOISE = 0.5, 0.4
 SNR_DB = -6.0
 
 
@@ -18,7 +18,7 @@ def write_tables(folder: Path, seed: int = 0) -> dict[str, Path]:
 
 
 def noisy_picture(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Less contrast and white noise: 0.5·x + 0.25 + N(0, 0.5²), within [0, 1]."""
+    """Less contrast and white noise: 0.5·x + 0.25 + N(0, 0.4²), within [0, 1]."""
     return np.clip(CONTRAST * pixels + (1 - CONTRAST) / 2 + random.normal(0, NOISE, pixels.shape), 0, 1)
 
 
