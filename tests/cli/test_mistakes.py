@@ -134,7 +134,8 @@ def test_bad_pictures_are_set_aside_with_the_reason(work: Path, here: Here) -> N
     assert "1 rows set aside" in ended.out
     with next(work.rglob("quarantine.csv")).open(newline="", encoding="utf-8") as file:
         listed = list(csv.DictReader(file))
-    assert [(fault["source"], fault["row"], fault["column"], fault["value"]) for fault in listed] == [("rows.csv", "7", "picture", "torn.png")]
+    names = ("source", "row", "column", "value")
+    assert [tuple(fault[name] for name in names) for fault in listed] == [("rows.csv", "7", "picture", "torn.png")]
     assert listed[0]["reason"].startswith("not a readable image")
 
 

@@ -183,7 +183,7 @@ def test_the_five_commands_of_the_readme_run_one_after_another(listings: Path) -
 
 
 def write_drives(folder: Path) -> int:
-    """Made-up sources of the recipe in the README: pictures of six drives, their weather, a late GPS and a quick IMU, in any order."""
+    """Made-up sources of the recipe in the README: pictures of six drives, weather, a GPS whose clock is fast, an IMU; in any order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -350,7 +350,7 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 def test_the_two_readmes_show_the_same_code_and_link_to_the_same_pages() -> None:
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
-    for language in ("python", "bash"):
+    for language in ("python", "bash", "yaml"):
         assert blocks(english, language) == blocks(chinese, language)
     links = [set(re.findall(r"\]\(([^)\s]+)\)", without_code(page))) - {"README.md", "README.zh-CN.md"} for page in (english, chinese)]
     assert links[0] == links[1]
