@@ -30,7 +30,9 @@ import json, resource, sys, time
 start = time.perf_counter()
 table, out = sys.argv[1:]
 """
-OURS = COMMON + """
+OURS = (
+    COMMON
+    + """
 from pathlib import Path
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig
@@ -39,7 +41,10 @@ schema = Schema.parse({"image": "image", "question": "text", "size": "number", "
 dataset = prepare(table, schema, DataConfig(source=table, clean={"near_duplicates": "off"}), store=Path(out))
 rows, media = len(dataset), dataset.manifest["media"]
 """
-RIVAL = COMMON + """
+)
+RIVAL = (
+    COMMON
+    + """
 import hashlib, io, os
 from pathlib import Path
 from PIL import Image
@@ -54,13 +59,14 @@ def check(batch):
             Image.open(io.BytesIO(data)).convert("RGB").load()
             good[path] = hashlib.blake2b(data, digest_size=20).hexdigest()
         keys.append(good[path])
-    ids = [hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest() for row in zip(keys, batch["question"], batch["size"], batch["answer"])]
-    return {"key": keys, "id": ids}
+    rows = zip(keys, batch["question"], batch["size"], batch["answer"])
+    return {"key": keys, "id": [hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest() for row in rows]}
 loaded = datasets.load_dataset("parquet", data_files=table, split="train", cache_dir=out + "/cache")
 mapped = loaded.map(check, batched=True, batch_size=1000)
 mapped.save_to_disk(out + "/saved")
 rows, media = len(mapped), len(good)
 """
+)
 END = """
 peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
 print(json.dumps({"rows": rows, "media": media, "seconds": round(time.perf_counter() - start, 2), "peak_gb": round(peak, 3)}))

@@ -25,6 +25,7 @@ def train(
     from omnifuse.train.run_folder import check_run
 
     loaded = Recipe.load(recipe, settings)
+    loaded.columns.check_trainable()
     check_run(out, resume)
     if os.environ.get("RANK", "0") == "0":  # the other ranks of a distributed run find it done
         with counting("reading") as progress:

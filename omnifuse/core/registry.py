@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from omnifuse.core.config import Config
 from omnifuse.core.errors import OmnifuseError, unknown
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=Callable[..., Any])
 
 
 class PartConfig(Config):
@@ -21,14 +21,14 @@ class PartConfig(Config):
 
 @dataclass(frozen=True)
 class Entry:
-    """A named part: its options, and where its class lives (`package.module:Class`, or the class)."""
+    """A named part: its options, and where its class or function lives (`package.module:Class`, or the object itself)."""
 
     config: type[PartConfig]
-    home: str | type
+    home: str | Callable[..., Any]
 
     def load(self) -> Any:
-        """Import the class of the part."""
-        if isinstance(self.home, type):
+        """Import the class or function of the part."""
+        if not isinstance(self.home, str):
             return self.home
         module, _, attribute = self.home.partition(":")
         return getattr(import_module(module), attribute)

@@ -1,5 +1,8 @@
 """Rows that were read → rows of a dataset: duplicates found, splits assigned, what deserves a look told."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from collections.abc import Mapping

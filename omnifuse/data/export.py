@@ -93,7 +93,7 @@ def _datasets(dataset: Dataset, folder: Path) -> None:
             for rows in _rows(part):
                 yield from rows
 
-        made = datasets.Dataset.from_generator(each, features=features, cache_dir=str(folder / "cache"), split=split)
+        made = datasets.Dataset.from_generator(each, features=features, cache_dir=str(folder / "cache"))
         assert isinstance(made, datasets.Dataset)
         whole[split] = made
     whole.save_to_disk(str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +60,7 @@ class RayRunner:
             _check_address(address)
         try:
             if not ray.is_initialized():
-                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise OmnifuseError(f"data.ray_address: no Ray cluster answers at {address} ({str(error).splitlines()[0][:120]})") from None
         try:
@@ -74,7 +75,8 @@ class RayRunner:
         """The results, in the order of the items."""
         shared = self._ray.put(function)
         task = self._ray.remote(_call)
-        yield from _ahead(lambda item: task.remote(shared, item), self._ray.get, items, AHEAD * self.workers)
+        results: Iterator[Any] = _ahead(lambda item: task.remote(shared, item), self._ray.get, items, AHEAD * self.workers)
+        yield from results
 
 
 def cores() -> int:

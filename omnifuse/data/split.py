@@ -13,6 +13,7 @@ from omnifuse.core.seeds import scramble, seed_of
 from omnifuse.data.config import SPLITS, Split, SplitConfig
 from omnifuse.data.groups import group_keys
 
+MOST_PASSED_OVER = 1000  # times that a group too large for what is missing is passed over
 TRAIN, VALIDATION, TEST = (SPLITS.index(name) for name in ("train", "validation", "test"))
 
 
@@ -121,15 +122,20 @@ def check_splits(counts: Mapping[Split, int], config: SplitConfig) -> None:
 
 
 def _take(side: np.ndarray, order: np.ndarray, sizes: np.ndarray, wanted: Mapping[int, int]) -> None:
-    """Give each split groups from the front of the order, as long as they bring it nearer to the rows that are wanted."""
-    begin = 0
+    """Give each split groups from the front of the order that bring it nearer to the rows that are wanted; pass over larger ones."""
     for code, rows in wanted.items():
-        size = sizes[order[begin:]]
-        missing = rows - (np.cumsum(size) - size)
-        stops = np.flatnonzero((missing < size / 2) | (missing <= 0))
-        end = begin + int(stops[0]) if len(stops) else len(order)
-        side[order[begin:end]] = code
-        begin = end
+        free = order[side[order] == TRAIN]
+        for _ in range(MOST_PASSED_OVER):
+            free = free[sizes[free] <= 2 * rows]
+            if rows <= 0 or not len(free):
+                break
+            size = sizes[free]
+            missing = rows - (np.cumsum(size) - size)
+            stops = np.flatnonzero((missing < size / 2) | (missing <= 0))
+            end = int(stops[0]) if len(stops) else len(free)
+            side[free[:end]] = code
+            rows -= int(size[:end].sum())
+            free = free[end:]
 
 
 def _stratify(

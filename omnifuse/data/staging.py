@@ -1,5 +1,8 @@
 """Canonical rows on disk until their order and their splits are known."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import re

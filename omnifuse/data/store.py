@@ -137,14 +137,13 @@ class MediaReader:
         """
         if not keys:
             return []
-        if self._table is None:
-            self._open()
+        table = self._open()
         wanted = np.asarray(keys, dtype="S40")
         places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         if (self._keys[places] != wanted).any():
             raise OmnifuseError(f"{self.store}: media files of this dataset are missing; prepare it again")
         unique, back = np.unique(self._order[places], return_inverse=True)
-        files = self._table.take(unique.tolist(), columns=["data"]).column("data").to_pylist()
+        files = table.take(unique.tolist(), columns=["data"]).column("data").to_pylist()
         return [files[i] for i in back]
 
     def facts(self, reader: str, keys: Sequence[str]) -> list[Facts]:
@@ -157,7 +156,10 @@ class MediaReader:
         known = self._facts[reader]
         return [known.get(key, Facts()) for key in keys]
 
-    def _open(self) -> None:
+    def _open(self) -> Any:
+        """The table, with its keys sorted for the search."""
+        if self._table is not None:
+            return self._table
         import lance
 
         path = self.store / "media.lance"
@@ -167,6 +169,7 @@ class MediaReader:
         names = self._table.to_table(columns=["key"]).column("key").to_numpy(zero_copy_only=False).astype("S40")
         self._order = np.argsort(names, kind="stable")
         self._keys = names[self._order]
+        return self._table
 
 
 def reader_of(config: ModalityConfig) -> str:

@@ -82,6 +82,15 @@ def test_an_exported_webdataset_can_be_read_as_a_source(dataset: Dataset, tmp_pa
     assert len(again) == dataset.manifest["splits"]["train"]
 
 
+def test_exported_parquet_can_be_read_as_a_source(dataset: Dataset, tmp_path: Path):
+    dataset.export(tmp_path / "out", "parquet")
+    schema = Schema.parse({name: column for name, column in dataset.schema.dump().items() if name != "when"})
+    source = str(tmp_path / "out" / "train.parquet")
+    again = prepare(source, schema, DataConfig(source=source, bad_values="error"), store=tmp_path / "again")
+    assert len(again) == dataset.manifest["splits"]["train"]
+    assert again.manifest["absent"]["picture"] == dataset.split("train").absent("picture")
+
+
 def test_hugging_face_datasets_opens_what_was_written(dataset: Dataset, tmp_path: Path):
     datasets = pytest.importorskip("datasets")
     dataset.export(tmp_path / "out", "datasets")

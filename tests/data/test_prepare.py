@@ -212,8 +212,8 @@ def test_a_bad_value_is_named_with_row_column_and_path(tmp_path: Path, bad: str)
     (tmp_path / "empty.png").touch()
     rows = [{"photo": "good.png" if i != 17 else bad, "answer": "ab"[i % 2]} for i in range(40)]
     pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    schema = Schema.parse({"photo": "image", "answer": "category"})
     with pytest.raises(OmnifuseError, match=f"t.csv: row 18, column photo: {bad}: ") as caught:
-        schema = Schema.parse({"photo": "image", "answer": "category"})
         _prepare(tmp_path / "t.csv", tmp_path / "store", schema=schema, bad_values="error")
     assert "quarantine" in str(caught.value)
     assert "\n" not in str(caught.value)

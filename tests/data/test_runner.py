@@ -63,10 +63,12 @@ from omnifuse.data.prepare import prepare
 from tests.data.test_runner import COLUMNS, options
 
 folder = Path(sys.argv[1])
-dataset = prepare(str(folder / "rows.parquet"), Schema.parse(COLUMNS), DataConfig.parse(options(folder, runner="ray")), store=folder / "ray")
+config = DataConfig.parse(options(folder, runner="ray"))
+dataset = prepare(str(folder / "rows.parquet"), Schema.parse(COLUMNS), config, store=folder / "ray")
 print(dataset.path)
 """
-COLUMNS = {"picture": "image", "question": "text", "town": "category", "size": "number", "answer": {"modality": "category", "role": "target"}}
+ANSWER = {"modality": "category", "role": "target"}
+COLUMNS = {"picture": "image", "question": "text", "town": "category", "size": "number", "answer": ANSWER}
 
 
 def options(folder: Path, **more: Any) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def test_a_local_ray_gives_the_same_dataset(colours: tuple[Path, list[dict[str, 
     assert on_ray.ids() == here.ids()
     assert on_ray.manifest["joins"] == here.manifest["joins"]
     assert (on_ray.path / "quarantine.csv").read_text() == (here.path / "quarantine.csv").read_text()
-    keys = [key for key in here.take(range(len(here)), ["picture"])["picture"]]
+    keys = here.take(range(len(here)), ["picture"])["picture"]
     assert on_ray.media(keys) == here.media(keys)
 
 
@@ -100,4 +102,3 @@ def test_an_address_without_a_cluster_is_one_clear_line():
     program = "from omnifuse.data.runner import RayRunner\nRayRunner('127.0.0.1:1')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert "OmnifuseError: data.ray_address: no Ray cluster answers at 127.0.0.1:1" in done.stderr.splitlines()[-1]
-

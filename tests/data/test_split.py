@@ -244,3 +244,11 @@ def test_many_rows_are_divided_at_once():
     ids = pa.array(np.char.mod("%024x", np.arange(300_000)))
     labels = np.random.default_rng(0).integers(0, 100, 300_000).astype(np.uint64)
     assert np.bincount(divide_rows(ids, SHARES, 0, labels)).tolist() == [210_000, 30_000, 60_000]
+
+
+def test_a_large_group_at_the_front_does_not_leave_a_split_empty():
+    for seed in range(50):
+        groups = ["large"] * 400 + [f"g{i}" for i in range(600)]
+        codes = divide_rows(groups, {"validation": 0.1, "test": 0.1}, seed)
+        assert np.bincount(codes, minlength=3).tolist() == [800, 100, 100]
+        assert len(set(codes[:400].tolist())) == 1

@@ -164,7 +164,7 @@ def test_a_killed_preparation_goes_on_with_the_files_it_has_examined(tmp_path: P
 
 
 def test_two_preparations_of_different_splits_at_once_share_a_store(tmp_path: Path, table: Path):
-    program = SLOWLY.replace("time.sleep(0.2)", "time.sleep(0.01)").replace("DataConfig(source=table)", "DataConfig(source=table), seed=SEED")
+    program = SLOWLY.replace("time.sleep(0.2)", "time.sleep(0.01)").replace("(source=table)", "(source=table), seed=SEED")
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", program.replace("SEED", str(seed)), str(table), str(tmp_path / "store")],

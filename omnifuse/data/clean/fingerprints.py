@@ -111,7 +111,7 @@ def _band_energy(wave: np.ndarray, rate_hz: float) -> np.ndarray:
     parts = []
     for at in range(0, len(starts), 256):  # a few seconds of frames at a time: they overlap eightfold
         power = np.abs(np.fft.rfft(spans[starts[at : at + 256]] * window, axis=1)) ** 2
-        cumulated = np.pad(np.cumsum(power, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+        cumulated = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, axis=1, dtype=np.float64)], axis=1)
         reach = np.minimum(edges, cumulated.shape[1] - 1)
         parts.append(cumulated[:, reach[1:]] - cumulated[:, reach[:-1]])
     return np.concatenate(parts)

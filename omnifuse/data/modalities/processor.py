@@ -123,6 +123,10 @@ class MediaProcessor(Processor[C]):
         """A path stays a path until it is fetched; bytes stay bytes; other objects are encoded."""
         if is_absent(value):
             return None
+        if isinstance(value, Mapping) and set(value) == {"bytes", "path"}:  # as Hugging Face writes files into tables
+            value = value["bytes"] if value["bytes"] is not None else value["path"]
+            if is_absent(value):
+                return None
         if isinstance(value, Path):
             value = str(value)
         if isinstance(value, str):

@@ -125,7 +125,7 @@ def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: s
     figure, axes = one_axes(4.5, 4.1, grid="both")
     low, high = central(np.concatenate([truth, predicted]))
     if len(truth) > 500:
-        cells = ListedColormap([to_rgba(ACCENT, share) for share in np.linspace(0.12, 1, 12)])
+        cells = ListedColormap(np.array([to_rgba(ACCENT, share) for share in np.linspace(0.12, 1, 12)]))
         axes.hexbin(truth, predicted, gridsize=34, extent=(low, high, low, high), mincnt=1, bins="log", cmap=cells, linewidths=0)
     else:
         axes.plot(truth, predicted, "o", color=ACCENT, alpha=0.55, markersize=4, markeredgewidth=0)
