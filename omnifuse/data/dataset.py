@@ -60,10 +60,10 @@ class Dataset:
         self.schema = Schema.parse(manifest["columns"])
         try:
             self._rows = lance.dataset(str(path / "rows.lance"))
+            names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
         except (ValueError, OSError) as error:
             raise OmnifuseError(f"{path}: this dataset is damaged; remove it and prepare it again ({str(error).splitlines()[0]})") from None
         self._media = MediaReader(path.parent)
-        names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
         self._index = np.arange(len(names)) if split is None else np.flatnonzero(names == split)
 
     @classmethod

@@ -18,8 +18,8 @@ from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.arrange import arrange
 from omnifuse.data.config import SPLITS, DataConfig, Split
-from omnifuse.data.dataset import FORMAT, Dataset
-from omnifuse.data.fetch import is_address
+from omnifuse.data.dataset import FORMAT, GROUP, ID, SPLIT, Dataset
+from omnifuse.data.fetch import is_address, shown
 from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
@@ -171,6 +171,8 @@ def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progres
 
 def _check_columns(part: Part, schema: Schema, config: DataConfig) -> None:
     names = part.table.column_names
+    for name in {ID, SPLIT, GROUP} & set(schema.used):
+        raise OmnifuseError(f"columns.{name}: this name is kept for the dataset itself; take another one, with `source: {name}`")
     where = f" in the {part.split} table" if part.split else ""
     for name in schema.used:
         if schema[name].source not in names:
@@ -201,8 +203,18 @@ def _report(parts: list[Part], counts: Mapping[str, Counts], config: DataConfig,
     sources = {part.split or "all": {"name": part.name, **counts[part.name].dump(), **part.told.get("notes", {})} for part in parts}
     windows = [part.told["windows"].dump() for part in parts if "windows" in part.told]
     joins = [report.dump() for part in parts for report in part.told.get("joins", [])]
-    told = {"sources": sources, "seed": seed, "data": config.model_dump(mode="json", exclude={"cache_mb", "runner", "ray_address"})}
+    options = config.model_dump(mode="json", exclude={"cache_mb", "runner", "ray_address"})
+    told = {"sources": sources, "seed": seed, "data": _without_credentials(options)}
     return told | ({"windows": windows} if windows else {}) | ({"joins": joins} if joins else {}) | found
+
+
+def _without_credentials(value: Any) -> Any:
+    """The same options with every address as reports may show it."""
+    if isinstance(value, Mapping):
+        return {name: _without_credentials(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_credentials(each) for each in value]
+    return shown(value) if isinstance(value, str) else value
 
 
 def _fingerprint(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, base: Path, root: Path | None, seed: int) -> str:
@@ -235,7 +247,10 @@ def _is_current(version: Path) -> bool:
     """Whether the media files that its rows name are as they were."""
     if not (version / FILES).is_file():
         return False
-    return all(_stands(row) for row in _iterate(version / FILES))
+    try:
+        return all(_stands(row) for row in _iterate(version / FILES))
+    except (OSError, ValueError):
+        raise OmnifuseError(f"{version}: this dataset is damaged; remove it and prepare it again") from None
 
 
 def _iterate(path: Path) -> Iterator[dict[str, Any]]:

@@ -279,7 +279,7 @@ class Scanner:
 
     def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         is_new = not self._quarantine.exists()
-        with self._quarantine.open("a", newline="", encoding="utf-8") as file:
+        with self._quarantine.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([QUARANTINE, *rows] if is_new else rows)
 
@@ -322,7 +322,7 @@ def _tasks(references: Iterable[Reference]) -> Iterator[list[Reference]]:
 def _full(root: Path, reference: str) -> str:
     """What a file is remembered by; an address without its credentials and query, which a hash stands for."""
     if is_address(reference):
-        return f"{shown(reference)}#{hashlib.blake2b(reference.encode(), digest_size=8).hexdigest()}"
+        return f"{shown(reference)}#{hashlib.blake2b(reference.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
     return os.path.abspath(root / reference)
 
 

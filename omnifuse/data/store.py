@@ -143,7 +143,10 @@ class MediaReader:
         if (self._keys[places] != wanted).any():
             raise OmnifuseError(f"{self.store}: media files of this dataset are missing; prepare it again")
         unique, back = np.unique(self._order[places], return_inverse=True)
-        files = table.take(unique.tolist(), columns=["data"]).column("data").to_pylist()
+        try:
+            files = table.take(unique.tolist(), columns=["data"]).column("data").to_pylist()
+        except (OSError, ValueError) as error:
+            raise _damaged(self.store / "media.lance", error) from None
         return [files[i] for i in back]
 
     def facts(self, reader: str, keys: Sequence[str]) -> list[Facts]:
@@ -163,13 +166,17 @@ class MediaReader:
         import lance
 
         path = self.store / "media.lance"
-        if not path.is_dir():
+        if not _is_table(path):
             raise OmnifuseError(f"{path}: the media files of this dataset are missing; prepare it again")
-        self._table = lance.dataset(str(path))
-        names = self._table.to_table(columns=["key"]).column("key").to_numpy(zero_copy_only=False).astype("S40")
+        try:
+            table = lance.dataset(str(path))
+            names = table.to_table(columns=["key"]).column("key").to_numpy(zero_copy_only=False).astype("S40")
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from None
         self._order = np.argsort(names, kind="stable")
         self._keys = names[self._order]
-        return self._table
+        self._table = table
+        return table
 
 
 def reader_of(config: ModalityConfig) -> str:
@@ -190,7 +197,7 @@ def append(path: Path, table: pa.Table, attempts: int = 10) -> None:
 
     for attempt in range(attempts):
         try:
-            lance.write_dataset(table, str(path), mode="append" if path.is_dir() else "create")
+            lance.write_dataset(table, str(path), mode="append" if _is_table(path) else "create")
             return
         except (OSError, ValueError) as error:
             raced = "already exists" in str(error).lower() or "conflict" in str(error).lower()
@@ -198,10 +205,23 @@ def append(path: Path, table: pa.Table, attempts: int = 10) -> None:
                 raise OSError(str(error).splitlines()[0]) from None
 
 
+def _is_table(path: Path) -> bool:
+    """Whether something was ever committed there; a process killed at its first write leaves a folder without versions."""
+    return any((path / "_versions").glob("*.manifest"))
+
+
 def _rows(path: Path, columns: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
-    if not path.is_dir():
+    if not _is_table(path):
         return
     import lance
 
-    for batch in lance.dataset(str(path)).to_batches(columns=list(columns) if columns else None):
-        yield from batch.to_pylist()
+    try:
+        for batch in lance.dataset(str(path)).to_batches(columns=list(columns) if columns else None):
+            yield from batch.to_pylist()
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> OmnifuseError:
+    reason = str(error).splitlines()[0][:160]
+    return OmnifuseError(f"{path}: this part of the store is damaged; remove {path.parent} and prepare again ({reason})")

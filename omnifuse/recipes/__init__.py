@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from omnifuse.core.atomic import write_text
 from omnifuse.core.errors import OmnifuseError
 
 FOLDER = Path(__file__).parent
@@ -42,7 +43,6 @@ def write_recipe(name: str, folder: Path) -> Path:
     module = f"{__name__}.{name}.tables"
     if find_spec(f"{__name__}.{name}") and find_spec(module):
         import_module(module).write_tables(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
-    path.write_text((FOLDER / name / "recipe.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    write_text(path, (FOLDER / name / "recipe.yaml").read_text(encoding="utf-8"))
     return path

@@ -45,6 +45,8 @@ MEASURE = """
     }[what]
     if what in ("audio", "beginning"):
         import soundfile
+    if what in ("video", "frames"):
+        import av
     if what == "series":
         import pyarrow.parquet, pyarrow.compute
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
@@ -159,7 +161,89 @@ def write_zstd(table: pa.Table, buffer: io.BytesIO) -> None:
         writer.write_table(table)
 
 
+def npz_packed(method: int, megabytes: int) -> bytes:
+    """An array packed in a way whose unpacker in Python gives more than it is asked for."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive, archive.open("a.npy", "w") as member:
+        member.write(npy_header((20_000_000,)) + bytes(megabytes * 1_000_000))
+    return buffer.getvalue()
+
+
+def zip_of_many(entries: int) -> bytes:
+    """A zip with nothing in it but a long list of contents."""
+    entry = b"PK\x01\x02" + bytes(42)
+    listed = entry * entries
+    end64 = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, entries, entries, len(listed), 30)
+    where = b"PK\x06\x07" + struct.pack("<IQI", 0, 30 + len(listed), 1)
+    return b"PK\x03\x04" + bytes(26) + listed + end64 + where + b"PK\x05\x06" + b"\xff" * 16 + bytes(2)
+
+
+def jpeg_of_many_scans(side: int, scans: int) -> bytes:
+    """A grey picture whose last pass comes again and again."""
+    buffer = io.BytesIO()
+    Image.new("L", (side, side), 128).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()[:-2]
+    return data + data[data.rindex(b"\xff\xda") :] * scans + b"\xff\xd9"
+
+
+def parquet_of_nested_groups(depth: int) -> bytes:
+    """A footer (Thrift, compact) whose groups lie in each other; Arrow's reader overruns its stack at a hundred thousand."""
+    group, value = b"\x35\x00\x18\x01g\x15\x02\x00", b"\x15\x0a\x25\x00\x18\x01v\x00"
+    count = depth + 2
+    size = bytes([count & 127 | 128, count >> 7 & 127 | 128, count >> 14])
+    footer = b"\x15\x02\x19\xfc" + size + b"\x48\x01r\x15\x02\x00" + group * depth + value + b"\x16\x00\x19\x0c\x00"
+    return b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def mp4(samples: int) -> bytes:
+    """A film of a kilobyte whose table says that it has so many frames of one byte."""
+
+    def box(kind: bytes, *parts: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(b"".join(parts))) + kind + b"".join(parts)
+
+    matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    entry = box(b"jpeg", struct.pack(">6xH16xHHIIIH", 1, 16, 16, 0x480000, 0x480000, 0, 1), bytes(32), struct.pack(">Hh", 24, -1))
+    tables = [
+        box(b"stsd", struct.pack(">II", 0, 1), entry),
+        box(b"stts", struct.pack(">IIII", 0, 1, samples, 1)),
+        box(b"stsc", struct.pack(">IIIII", 0, 1, 1, samples, 1)),
+        box(b"stsz", struct.pack(">III", 0, 1, samples)),
+        box(b"stco", struct.pack(">III", 0, 1, 40)),
+    ]
+    media = [
+        box(b"mdhd", struct.pack(">IIIIIHH", 0, 0, 0, 8000, 100, 0x55C4, 0)),
+        box(b"hdlr", struct.pack(">II4s12x", 0, 0, b"vide"), b"x\0"),
+        box(b"minf", box(b"vmhd", bytes(12)), box(b"stbl", *tables)),
+    ]
+    head = box(b"mvhd", struct.pack(">IIIIIIH10x", 0, 0, 0, 8000, 100, 0x10000, 0x100), matrix, bytes(24), struct.pack(">I", 2))
+    track = box(b"tkhd", struct.pack(">6I8xHHHH", 0, 0, 0, 1, 0, 100, 0, 0, 0x100, 0), matrix, struct.pack(">II", 16 << 16, 16 << 16))
+    moov = box(b"moov", head, box(b"trak", track, box(b"mdia", *media)))
+    return box(b"ftyp", b"isom\0\0\0\0isom") + box(b"mdat", bytes(1000)) + moov
+
+
+def film_that_hides_its_size() -> bytes:
+    """Frames of 144 megapixels in a container that says 16 × 16."""
+    av = pytest.importorskip("av")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as film:
+        stream = film.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 12_000, 12_000, "yuvj420p"
+        frame = av.VideoFrame(12_000, 12_000, "yuvj420p")
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        film.mux([*stream.encode(frame), *stream.encode()])
+    told = struct.pack(">H", 12_000)
+    return buffer.getvalue().replace(b"\xb0\x82" + told, b"\xb0\x82\x00\x10").replace(b"\xba\x82" + told, b"\xba\x82\x00\x10")
+
+
 TOLD = {
+    "picture of 2,000 passes": ("image", lambda: jpeg_of_many_scans(2000, 2000)),
+    "zip packed with bzip2": ("series", lambda: npz_packed(zipfile.ZIP_BZIP2, 300)),
+    "zip of a million names": ("series", lambda: zip_of_many(500_000)),
+    "line of half a million columns": ("series", lambda: (b"1," * 400_000 + b"1\n") * 3),
+    "one long word among points": ("points", lambda: ply(43_000, "ascii", b"1 2 3\n" * 42_999 + b"1" * 500_000 + b" 2 3\n")),
+    "groups in groups, Parquet": ("series", lambda: parquet_of_nested_groups(100_000)),
+    "film of ten million frames in its table": ("video", lambda: mp4(10_000_000)),
     "picture of 64k × 64k": ("image", lambda: png(65_536, 65_536)),
     "animation of 64k × 64k": ("video", lambda: gif(65_000, 65_000, 3)),
     "sound of 5 hours": ("audio", lambda: flac(5)),
@@ -186,6 +270,7 @@ TOLD = {
     "points: ply text that ends early": ("points", lambda: ply(40_000_000, "ascii", b"1 2 3\n" * 100)),
 }
 STREAMED = {
+    "film of large frames that says it is small": ("video", film_that_hides_its_size),
     "lines of commas": ("series", lambda: (b"," * 1000 + b"\n") * 30_000),
     "animation of 100,000 frames": ("video", lambda: gif(16, 16, 100_000)),
     "animation of large frames": ("frames", lambda: gif(2000, 2000, 1000)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from omnifuse.data.fetch import BadValue, fetch
+from omnifuse.data.fetch import BadValue, fetch, shown
 
 LIMIT = 1000
 
@@ -88,3 +88,21 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"x")
     (tmp_path / "a").chmod(0)
     assert "cannot be read" in _fault("a", tmp_path)
+
+
+@pytest.mark.parametrize("password", ["se/cret", "se#cret", "se?cret"])
+def test_a_password_with_a_mark_that_ends_the_host_is_not_shown(password: str):
+    word = shown(f"https://user:{password}@host.org/a.png?sig=1")
+    assert "se" not in word and "cret" not in word
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://host.org:8080/@user/a.png?sig=1", "https://host.org:8080/@user/a.png"),
+        ("https://u:p@[::1]:80/a@2x.png", "https://[::1]:80/a@2x.png"),
+        ("s3://bucket/a@b.png", "s3://bucket/a@b.png"),
+    ],
+)
+def test_other_addresses_are_shown_without_credentials_and_query(address: str, expected: str):
+    assert shown(address) == expected

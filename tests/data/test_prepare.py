@@ -306,3 +306,30 @@ def test_progress_counts_every_row(tmp_path: Path):
     seen: list[int] = []
     prepare(_table(1234), SCHEMA, DataConfig(source="rows"), store=tmp_path, progress=seen.append)
     assert sum(seen) == 1234
+
+
+@pytest.mark.parametrize("name", [ID, SPLIT, GROUP])
+def test_names_that_the_dataset_keeps_for_itself_are_refused(tmp_path: Path, name: str):
+    with pytest.raises(OmnifuseError, match="kept for the dataset itself"):
+        _prepare([{name: 1.0}] * 20, tmp_path, Schema.parse({name: "number"}))
+
+
+def test_neither_manifest_nor_report_holds_credentials(tmp_path: Path):
+    other = {"train": "https://alice:secret@host.org/a.csv?token=unseen", "test": {"name": "sql", "query": "SELECT 1"}}
+    other["test"]["connection"] = "postgresql://alice:secret@host.org/shop"  # pyright: ignore
+    config = DataConfig.parse({"source": other})
+    dataset = prepare(_table(), SCHEMA, config, store=tmp_path)
+    words = (dataset.path / "manifest.json").read_text() + dataset.report().read_text()
+    assert "https://host.org/a.csv" in words and "postgresql://host.org/shop" in words
+    assert not any(word in words for word in ("secret", "unseen", "alice"))
+
+
+@pytest.mark.parametrize("file", ["files.parquet", "rows.lance/data"])
+def test_a_damaged_version_says_so(tmp_path: Path, file: str):
+    path = tmp_path / "a.csv"
+    pd.DataFrame(_table()).to_csv(path, index=False)
+    damaged = _prepare(path, tmp_path / "store").path / file
+    for each in damaged.iterdir() if damaged.is_dir() else [damaged]:
+        each.write_bytes(each.read_bytes()[:20])
+    with pytest.raises(OmnifuseError, match="damaged; remove it and prepare it again"):
+        _prepare(path, tmp_path / "store")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmarks.broken_files import DAMAGES, FORMATS, lying_pcd, lying_png, write_rows
 from omnifuse.core.schema import Schema
@@ -70,3 +73,22 @@ def test_a_second_preparation_knows_what_is_broken_without_reading_it_again(tmp_
     assert second.path != first.path
     assert {(r["row"], r["reason"]) for r in _told(second)} == {(r["row"], r["reason"]) for r in _told(first)}
     assert len(broken) == 12
+
+
+def test_words_that_are_not_unicode_are_set_aside_and_told(tmp_path: Path):
+    rows: list[dict[str, Any]] = [{"text": f"row {i}", "answer": "ab"[i % 2]} for i in range(40)] + [{"text": "half \ud800", "answer": "a"}]
+    columns = Schema.parse({"text": "text", "answer": {"modality": "category", "role": "target"}})
+    dataset = prepare(rows, columns, DataConfig(source="rows"), store=tmp_path)
+    assert len(dataset) == 40
+    assert "half \\ud800" in (dataset.path / "quarantine.csv").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files may be any bytes there")
+def test_a_file_whose_name_is_not_unicode_is_set_aside(tmp_path: Path):
+    for i in range(40):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    (tmp_path / "0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.png"))
+    columns = Schema.parse({"file": {"modality": "image", "role": "input"}})
+    dataset = prepare(tmp_path, columns, DataConfig(source=str(tmp_path)), store=tmp_path / ".store")
+    assert len(dataset) == 39
+    assert "not valid Unicode" in (dataset.path / "quarantine.csv").read_text()

@@ -20,7 +20,9 @@ from omnifuse.core.schema import Schema
 from omnifuse.data import scan
 from omnifuse.data.config import DataConfig
 from omnifuse.data.dataset import Dataset
+from omnifuse.data.modalities.processor import Facts
 from omnifuse.data.prepare import prepare
+from omnifuse.data.store import MediaReader, Store
 
 SCHEMA = Schema.parse({"photo": "image", "answer": {"modality": "category", "role": "target"}})
 
@@ -182,3 +184,23 @@ def test_two_preparations_of_different_splits_at_once_share_a_store(tmp_path: Pa
         assert shared.manifest["content"] == alone.manifest["content"]
         keys = shared.take(range(80), ["photo"])["photo"]
         assert shared.media(keys) == alone.media(keys)
+
+
+def test_a_folder_that_a_killed_first_write_left_is_no_table(tmp_path: Path):
+    for name in ("media", "seen", "paths"):
+        (tmp_path / f"{name}.lance" / "data").mkdir(parents=True)
+    (tmp_path / "media.lance" / "_versions").mkdir()
+    with Store(tmp_path) as store:
+        store.add("k" * 40, "image", None, Facts({"height": 1}), b"file")
+    assert MediaReader(tmp_path).read(["k" * 40]) == [b"file"]
+
+
+@pytest.mark.parametrize("name", ["media", "seen", "paths"])
+def test_a_damaged_table_says_what_to_do(tmp_path: Path, name: str):
+    with Store(tmp_path) as store:
+        store.add("k" * 40, "image", None, Facts({"height": 1}), b"file")
+        store.remember("a.png", 1, 2, "k" * 40)
+    for file in (tmp_path / f"{name}.lance" / "data").iterdir():
+        file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(OmnifuseError, match=r"damaged; remove .* and prepare again"):
+        Store(tmp_path)

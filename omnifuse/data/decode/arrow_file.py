@@ -10,6 +10,7 @@ import numpy as np
 from omnifuse.data.fetch import BadValue
 
 Columns = tuple[np.ndarray, tuple[str, ...]]
+MAX_FIELDS = 10_000  # of a Parquet file; Arrow's reader overruns its stack where very many lie in each other
 FILE_START = 8  # `ARROW1` and two bytes; what follows is a stream
 DICTIONARY, BATCH = 2, 3  # kinds of message (Arrow's Message.fbs)
 
@@ -42,6 +43,7 @@ def read_parquet(data: bytes, max_values: int) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _check_schema(data)
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
             schema, told = file.schema_arrow, file.metadata
@@ -60,6 +62,27 @@ def read_parquet(data: bytes, max_values: int) -> Columns:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadValue(f"not a readable Parquet file ({_reason(error)})") from None
+
+
+def _check_schema(data: bytes) -> None:
+    """Count the fields before they are read: the footer (Thrift, compact) begins with the version and the list of them."""
+    size = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - size : -8][:16] if data[-4:] == b"PAR1" and size + 8 <= len(data) else b""
+    place = 1
+    while place < len(footer) and footer[place] & 128:  # the version, a number of any length
+        place += 1
+    head = footer[place + 1 : place + 8]
+    if footer[:1] != b"\x15" or len(head) < 3 or head[0] != 0x19:
+        raise BadValue("not a readable Parquet file (its end is missing or damaged)")
+    count, shift = head[1] >> 4, 0
+    if count == 15:
+        count = 0
+        for byte in head[2:]:
+            count, shift = count | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                break
+    if count > MAX_FIELDS:
+        raise BadValue(f"{count} fields are more than {MAX_FIELDS}")
 
 
 def _columns(batches: list[Any], schema: Any, max_values: int) -> Columns:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.decode.sample_tables import check_sample_tables
 from omnifuse.data.fetch import BadValue
 
 MAX_FRAME_PIXELS = 40_000_000  # 8K has 33 million
@@ -33,12 +34,14 @@ def open_film(data: bytes, kind: str) -> Iterator[tuple[Any, Any]]:
     except ImportError:
         raise OmnifuseError("reading films needs av; pip install 'omnifuse[video]'") from None
     word = {"video": "film", "audio": "sound"}[kind]
+    check_sample_tables(data)
     try:
         with av.open(io.BytesIO(data), options=OPTIONS) as film:
             streams = getattr(film.streams, kind)
             if not streams:
                 raise BadValue(f"there is no {'picture' if kind == 'video' else 'sound'} in this file")
             streams[0].codec_context.thread_count = 1
+            streams[0].codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}  # those of the container do not reach it
             yield film, streams[0]
     except BadValue:
         raise

@@ -13,6 +13,9 @@ from omnifuse.data.fetch import BadValue
 
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112
+MAX_SCANS = 100  # writers make about ten
+SCAN, END = 0xDA, 0xD9
+ALONE = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))  # marks without a length, and the bytes that stand for data
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
@@ -41,7 +44,11 @@ def decode_image(data: bytes, channels: int = 3, size: tuple[int, int] | None = 
                     raise BadValue(f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 10**6} megapixels")
                 if size is not None:
                     image.draft("RGB" if channels == 3 else "L", (size[1], size[0]))
-                picture = flatten(ImageOps.exif_transpose(image), channels)
+                if image.format == "JPEG":
+                    check_scans(data)
+                image.load()  # here, where its faults are caught
+                ImageOps.exif_transpose(image, in_place=True)
+                picture = flatten(image, channels)
         except BadValue:
             raise
         except UnidentifiedImageError:
@@ -86,7 +93,27 @@ def flatten(image: Image.Image, channels: int) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB" if channels == 3 else "L")
+    mode = "RGB" if channels == 3 else "L"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def check_scans(data: bytes) -> None:
+    """Refuse a JPEG of very many passes, each of which goes over the whole picture though it may take a few bytes only."""
+    place, scans = 2, 0
+    while 0 <= place < len(data) - 4:
+        if data[place] != 0xFF:  # within a scan, where a mark is never part of the data
+            place = data.find(b"\xff", place)
+        elif (kind := data[place + 1]) == END:
+            return
+        elif kind == 0xFF:
+            place += 1
+        elif kind in ALONE:
+            place += 2
+        else:
+            scans += kind == SCAN
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if scans > MAX_SCANS:
+            raise BadValue(f"a JPEG of more than {MAX_SCANS} scans")
 
 
 def _first_line(error: Exception) -> str:

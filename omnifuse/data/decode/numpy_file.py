@@ -15,6 +15,9 @@ from omnifuse.data.fetch import BadValue
 
 NPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 MAX_MEMBERS = 1000
+MAX_DIMENSIONS = 32
+ENTRY = b"PK\x01\x02"  # begins each entry in the list of contents of a zip
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks more than it is asked for
 
 
 def read_npy(data: bytes, max_values: int) -> np.ndarray:
@@ -40,12 +43,13 @@ def read_npz(data: bytes, max_values: int) -> dict[str, np.ndarray]:
         BadValue: as for `read_npy`; `max_values` holds for all arrays together.
     """
     arrays: dict[str, np.ndarray] = {}
+    if data.count(ENTRY) > MAX_MEMBERS:  # before the list is made
+        raise BadValue(f"more than {MAX_MEMBERS} arrays in one file")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > MAX_MEMBERS:
-                raise BadValue(f"{len(members)} arrays in one file are more than {MAX_MEMBERS}")
-            for member in members:
+            for member in archive.infolist():
+                if member.compress_type not in PACKINGS:
+                    raise BadValue(f"{member.filename} is packed in a way that NumPy does not write; save it with numpy.savez")
                 with archive.open(member) as stream:
                     array = _read_stream(stream, member.filename, max_values)
                 max_values -= array.size
@@ -77,7 +81,8 @@ def _header(stream: IO[bytes], max_values: int) -> tuple[tuple[int, ...], bool, 
     if dtype.hasobject:
         raise BadValue("the array holds Python objects, which are not read; save it as numbers")
     count = math.prod(shape)
-    is_sound = all(length >= 0 for length in shape) and dtype.itemsize > 0
+    is_sound = len(shape) <= MAX_DIMENSIONS and all(0 <= length <= 8 * max_values for length in shape) and dtype.itemsize > 0
+    is_sound = is_sound and math.prod(filter(None, shape)) <= 8 * max_values  # NumPy counts so where a length is 0
     if not is_sound or count * max(1, len(dtype.names or ())) > max_values or count * dtype.itemsize > 8 * max_values:
         raise BadValue(f"the header says an array of {shape}; at most {max_values} numbers can be read")
     return shape, fortran, dtype

@@ -12,7 +12,7 @@ from omnifuse.data.fetch import BadValue
 
 MAX_HEADER = 8192
 MAX_UNPACKED = 800_000_000
-TYPES = {"F": "f", "I": "i", "U": "u"}
+TYPES = {f"{kind}{size}" for kind, sizes in (("F", "48"), ("I", "1248"), ("U", "1248")) for size in sizes}
 MAX_COUNT = 4096  # numbers of one field, such as a histogram
 
 
@@ -24,7 +24,10 @@ def read_pcd(data: bytes, max_points: int) -> dict[str, np.ndarray]:
     """
     header, start = _header(data)
     try:
-        kinds = [np.dtype("<" + TYPES[kind] + size) for kind, size in zip(header["TYPE"], header["SIZE"], strict=True)]
+        words = [kind + size for kind, size in zip(header["TYPE"], header["SIZE"], strict=True)]
+        if not TYPES.issuperset(words):  # NumPy would read many more words as types
+            raise ValueError
+        kinds = [np.dtype("<" + word.lower()) for word in words]
         counts = [int(count) for count in header.get("COUNT", ["1"] * len(kinds))]
         if len(counts) != len(header["FIELDS"]) or len(kinds) != len(counts) or not all(0 < count <= MAX_COUNT for count in counts):
             raise ValueError

@@ -12,6 +12,7 @@ from omnifuse.data.fetch import BadValue
 
 CHUNK_CELLS = 1 << 17
 MAX_LINE = 1 << 20
+MAX_CELL = 100
 
 
 def lines_of(stream: io.BytesIO) -> Iterator[bytes]:
@@ -49,6 +50,8 @@ def read_rows(data: bytes, start: int, rows: int, columns: int, lines_before: in
         for place, cells in enumerate(chunk):
             if len(cells) != columns:
                 raise BadValue(f"line {lines_before + done + place + 1}: {len(cells)} numbers where {columns} are expected")
+            if max(map(len, cells)) > MAX_CELL:  # all would be made as long as the longest
+                raise BadValue(f"line {lines_before + done + place + 1}: a word of more than {MAX_CELL} characters is not a number")
         if not chunk:
             raise BadValue(f"damaged: the header says {rows} points and {done} are there")
         parts.append(_numbers(chunk, lines_before + done))

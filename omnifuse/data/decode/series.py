@@ -113,7 +113,7 @@ def _array(value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
         return array if array.dtype.kind in "fiubM" or array.dtype.names else np.asarray(value, dtype=np.float64)  # None is missing
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         reason = str(error).split(". ")[0]
         raise BadValue(f"expected a path, bytes, numbers (steps,) or (steps, channels) or channels by name ({reason})") from None
 

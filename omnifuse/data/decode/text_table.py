@@ -16,6 +16,7 @@ from omnifuse.data.fetch import BadValue
 
 MISSING = frozenset(("", "-", "na", "n/a", "nan", "null", "none", "?"))
 CHUNK_CELLS = 1 << 17
+MAX_COLUMNS = 10_000
 BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?[.,]?\d")
 COMMENT = re.compile(r"^\s*#\s*((columns|fields)\s*:)?\s*", re.IGNORECASE)
 
@@ -40,6 +41,8 @@ def read_text_table(data: bytes, max_values: int) -> tuple[np.ndarray, tuple[str
     has_header = not any(_is_number(cell) or BEGINS_AS_NUMBER.match(cell) for cell in first[1])
     header = first[1] if has_header else None
     width = len(first[1])
+    if width > MAX_COLUMNS:
+        raise BadValue(f"{width} columns are more than {MAX_COLUMNS}")
     columns = [_Column(place) for place in range(width)]
     pending: Iterator[Row] = rows if has_header else _chain(first, rows)
     count = 0

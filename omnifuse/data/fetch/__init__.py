@@ -103,7 +103,10 @@ def shown(reference: str) -> str:
         return reference
     scheme, _, rest = reference.partition("://")
     host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    host = host.rpartition("@")[2]
+    if "@" in rest and not re.fullmatch(r"([^:]*|\[.*\])(:\d*)?", host):  # a password with a mark that seems to end the host
+        return f"{scheme}://…"
+    return f"{scheme}://{host}{slash}{path}"
 
 
 def _read_address(address: str, sink: BinaryIO, max_bytes: int, allow_private: bool, deadline_s: float) -> None:

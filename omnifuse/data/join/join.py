@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.join.columns import Values, batches, listed, read_columns, require
+from omnifuse.data.join.columns import Values, batches, listed, read_columns, require, take
 from omnifuse.data.join.config import Asof, JoinConfig, Window
-from omnifuse.data.join.keys import MATCHED, STATES, WITHOUT_KEY, KeyMatcher, Keys, Match
+from omnifuse.data.join.keys import BETWEEN, MATCHED, STATES, WITHOUT_KEY, KeyMatcher, Keys, Match
 from omnifuse.data.join.lookup import Lookup, attach
 from omnifuse.data.join.moments import positions
 from omnifuse.data.join.nearby import AsofMatcher, WindowMatcher
@@ -24,6 +25,9 @@ from omnifuse.data.join.partners import Picked, Spans, cells, collected
 from omnifuse.data.join.report import JoinReport, LeftCounts
 from omnifuse.data.join.scalars import numbers, words
 from omnifuse.data.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EXAMPLES = 5
 
@@ -130,7 +134,7 @@ def _count(table: Table, config: JoinConfig, lookup: Lookup, report: JoinReport,
     matcher, left = lookup.matcher, report.left
     edges, states = np.zeros(matcher.units + 1, np.int64), np.zeros(len(STATES), np.int64)
     examples: set[str] = set()
-    far, total, bad_time = 0, 0.0, None
+    far, total, first = 0, 0.0, None
     for batch in batches(table, lookup.reads):
         match = lookup.match(batch)
         found = match.state == MATCHED
@@ -139,19 +143,22 @@ def _count(table: Table, config: JoinConfig, lookup: Lookup, report: JoinReport,
         if match.distance is not None and found.any():
             far, total = max(far, int(match.distance[found].max())), total + float(match.distance[found].sum(dtype=np.float64))
         examples = set(heapq.nsmallest(EXAMPLES, examples | _examples(batch, match)))
-        bad_time = batch if bad_time is None else bad_time
+        first = first or batch
     for state, rows in zip(STATES, states.tolist(), strict=True):
         setattr(left, state, rows)
     left.rows = int(states.sum())
     left.dropped = left.rows - left.matched if config.how == "inner" else 0
     covered = np.cumsum(edges)[:-1] > 0
     report.right = matcher.count(covered, kept)
-    report.examples = {"left": sorted(examples)} if examples else {}
+    if examples:
+        report.examples = {"left": sorted(examples)}
+        if isinstance(matcher, KeyMatcher):
+            report.examples["right"] = _first(matcher.keys.spelt(np.flatnonzero(~covered)))
     if report.way == "asof" and left.matched:
         report.distance_s = {"mean": total / left.matched / 1e9, "largest": far / 1e9}
     left.check()
     report.right.check()
-    _stop(config, lookup, report, covered, bad_time)
+    _stop(config, lookup, report, covered, first)
 
 
 def _stop(config: JoinConfig, lookup: Lookup, report: JoinReport, covered: np.ndarray, batch: Sequence[Values] | None) -> None:
@@ -163,7 +170,7 @@ def _stop(config: JoinConfig, lookup: Lookup, report: JoinReport, covered: np.nd
     if isinstance(matcher, KeyMatcher) and not config.collect and config.duplicates == "error":
         several = np.flatnonzero(covered & (matcher.sizes > 1))
         if len(several):
-            key, rows = matcher.keys.spelt(several[0]), matcher.sizes[several[0]]
+            key, rows = matcher.keys.spelt(several[:1])[0], matcher.sizes[several[0]]
             raise OmnifuseError(
                 f'{len(several)} of the keys wanted here have several rows on the other side, such as "{key}" with {rows};'
                 f" say duplicates: first or last with order: COLUMN, or collect them"
@@ -190,7 +197,14 @@ def _examples(batch: Sequence[Values], match: Match) -> set[str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    alone = pa.array((match.state != MATCHED) & (match.state != WITHOUT_KEY))
-    parts = [pc.fill_null(words(column), "").filter(alone) for column in batch]
-    joined = pc.unique(pc.binary_join_element_wise(*parts, pa.scalar(" · ", pa.large_string())))
-    return set(heapq.nsmallest(EXAMPLES, joined.to_pylist()))
+    alone = np.flatnonzero((match.state != MATCHED) & (match.state != WITHOUT_KEY))
+    if not len(alone):
+        return set()
+    parts = [pc.fill_null(words(take(column, alone)), "") for column in batch]
+    return set(_first(pc.unique(pc.binary_join_element_wise(*parts, pa.scalar(BETWEEN, pa.large_string())))))
+
+
+def _first(keys: pa.Array) -> list[str]:
+    import pyarrow.compute as pc
+
+    return keys.take(pc.sort_indices(keys)[:EXAMPLES]).to_pylist()

@@ -13,12 +13,13 @@ import numpy as np
 from omnifuse.data.join.columns import Values, ranks
 from omnifuse.data.join.report import RightCounts
 from omnifuse.data.join.scalars import words
+from omnifuse.data.join.vocabulary import ABSENT, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-ABSENT, UNKNOWN = -1, -2
+BETWEEN = " · "  # the parts of a key, in messages
 MATCHED, UNMATCHED, TOO_FAR, TOO_FEW, WITHOUT_KEY, UNREADABLE = range(6)
 STATES = ("matched", "unmatched", "too_far", "too_few", "without_key", "unreadable")
 
@@ -46,44 +47,37 @@ class Keys:
 
     def __init__(self, columns: Sequence[pa.Array], rows: int):
         """Take the words of each column of the key; without columns all rows have the same one."""
-        import pyarrow.compute as pc
-
-        self._words = [pc.unique(column).drop_null() for column in columns]
+        self._parts = [Vocabulary(column) for column in columns]
         self._pairs: list[np.ndarray] = []
-        self.codes = np.zeros(rows, np.int64)
-        for number, column in enumerate(columns):
-            codes = self._of(number, column)
-            if number:
-                codes = _combined(self.codes, codes, len(self._words[number]))
-                self._pairs.append(np.unique(codes[codes >= 0]))
-                codes = _placed(codes, self._pairs[-1])
-            self.codes = codes
-        self.count = 1 if not columns else len(self._pairs[-1]) if self._pairs else len(self._words[0])
+        self.codes = self._parts[0].codes if columns else np.zeros(rows, np.int64)
+        for part in self._parts[1:]:
+            codes = _combined(self.codes, part.codes, len(part))
+            self._pairs.append(np.unique(codes[codes >= 0]))
+            self.codes = _placed(codes, self._pairs[-1])
+        for part in self._parts:
+            part.codes = part.codes[:0]  # only the joint ones are needed from here
+        self.count = len(self._pairs[-1]) if self._pairs else len(self._parts[0]) if self._parts else 1
 
     def find(self, columns: Sequence[pa.Array], rows: int) -> np.ndarray:
         """Codes of the keys of another table; UNKNOWN where this one has none such."""
         found = np.zeros(rows, np.int64)
-        for number, column in enumerate(columns):
-            codes = self._of(number, column)
-            found = _placed(_combined(found, codes, len(self._words[number])), self._pairs[number - 1]) if number else codes
+        for number, (part, column) in enumerate(zip(self._parts, columns, strict=True)):
+            codes = part.find(column)
+            found = _placed(_combined(found, codes, len(part)), self._pairs[number - 1]) if number else codes
         return found
 
-    def spelt(self, code: int) -> str:
-        """The words of a key."""
-        found = []
-        for number in range(len(self._words) - 1, -1, -1):
-            if number:
-                code, part = divmod(int(self._pairs[number - 1][code]), len(self._words[number]))
-            else:
-                part = code
-            found.append(self._words[number][part].as_py())
-        return " · ".join(reversed(found))
-
-    def _of(self, number: int, column: pa.Array) -> np.ndarray:
+    def spelt(self, codes: np.ndarray) -> pa.Array:
+        """The words of some keys."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        codes = pc.fill_null(pc.index_in(column, value_set=self._words[number]), UNKNOWN).to_numpy(zero_copy_only=False)
-        return np.where(pc.is_null(column).to_numpy(zero_copy_only=False), ABSENT, codes).astype(np.int64)
+        parts = []
+        for number in range(len(self._parts) - 1, -1, -1):
+            part = codes
+            if number:
+                codes, part = np.divmod(self._pairs[number - 1][codes], len(self._parts[number]))
+            parts.append(self._parts[number].words.take(pa.array(part)))
+        return pc.binary_join_element_wise(*reversed(parts), pa.scalar(BETWEEN, pa.large_string()))
 
 
 class KeyMatcher:

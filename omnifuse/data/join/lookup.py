@@ -106,5 +106,11 @@ def _types(table: LocalTable, lookup: Lookup) -> pa.Schema | None:
 
     if table.types is None:
         return None
-    new = lookup.struct([[] for _ in lookup.reads]).type
-    return pa.schema([*table.types, *(pa.field(name, new.field(str(number)).type) for number, name in enumerate(lookup.columns))])
+    known = list(table.types)
+    for name, column in lookup.columns.items():
+        kind = column.values.type if isinstance(column, Picked) and not isinstance(column.values, list) else None
+        if isinstance(column, Spans):
+            kind = pa.struct({channel: pa.large_list(pa.float64()) for channel in ("time", *column.channels)})
+        if kind is not None and not pa.types.is_null(kind):
+            known.append(pa.field(name, kind))
+    return pa.schema(known)

@@ -73,7 +73,7 @@ class JoinReport:
         name: of the other source.
         way: `key`, `collect`, `asof` or `window`.
         cells: for each channel of a series, how many cells of the other table are missing or unreadable (and count as missing).
-        examples: some keys of rows without a partner, `left` and `right`.
+        examples: the first few keys, in the alphabet, of rows without a partner: `left`, and with keys `right`.
         distance_s: with `asof`, the mean and the largest distance in time of a row and its partner.
     """
 

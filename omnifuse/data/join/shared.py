@@ -7,6 +7,8 @@ from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
+KEPT = 4  # values that a worker holds on to: those of a few joins one after another
+
 
 class Shared:
     """Holds a value; copies of this holder, made when a plan is sent to workers, carry a reference instead of the value.
@@ -51,13 +53,15 @@ class _Fetched:
 
     @property
     def value(self) -> Any:
-        if self._name not in _values:
+        found = _values.get(self._name)
+        if found is None:
             import ray
 
             store = ray.get_actor(self._name, namespace="omnifuse")
-            _values.clear()  # the one before belonged to another join
-            _values[self._name] = ray.get(ray.get(store.references.remote())[0])
-        return _values[self._name]
+            found = _values[self._name] = ray.get(ray.get(store.references.remote())[0])
+            for name in list(_values)[:-KEPT]:  # of joins that are done
+                _values.pop(name, None)
+        return found
 
 
 def _held_here(number: int) -> Shared:

@@ -81,17 +81,27 @@ def _read(table: Table, config: WindowsConfig) -> _Samples:
     if config.order:
         place, there, _ = positions(columns[config.order])
     report = WindowsReport(rows, without_key=int((keys.codes < 0).sum()), without_order=int(((keys.codes >= 0) & ~there).sum()))
-    chosen = np.flatnonzero((keys.codes >= 0) & there)
-    order = chosen[np.lexsort((place[chosen], keys.codes[chosen]))]  # stable: ties keep the order of the file
+    order, codes = _in_recordings(keys.codes, place, there)
     if config.order:
-        report.repeated_order = int(((np.diff(place[order]) == 0) & (np.diff(keys.codes[order]) == 0)).sum())
+        report.repeated_order = int(((np.diff(place[order]) == 0) & (np.diff(codes) == 0)).sum())
     found = {name: numbers(columns[name]) for name in config.columns}
     report.cells = cells(found)
-    ends = np.flatnonzero(np.append(np.diff(keys.codes[order]) != 0, True)) + 1 if len(order) else np.array([], np.int64)
+    ends = np.flatnonzero(np.append(np.diff(codes) != 0, True)) + 1 if len(order) else np.array([], np.int64)
     recordings = np.stack([np.insert(ends, 0, 0)[:-1], ends], axis=1)
     report.recordings = len(recordings)
     channels = {name: values.values[order] for name, values in found.items()}
     return _Samples(order, recordings, channels, columns, others, dict(config.keep), report)
+
+
+def _in_recordings(codes: np.ndarray, place: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by recording (in the order in which they first appear) and place, and the recording of each."""
+    chosen = np.flatnonzero((codes >= 0) & there)
+    known, seen, recording = np.unique(codes[chosen], return_index=True, return_inverse=True)
+    number = np.empty(len(known), np.int64)
+    number[np.argsort(seen)] = np.arange(len(known))
+    recording = number[recording]
+    order = np.lexsort((place[chosen], recording))  # stable: ties keep the order of the file
+    return chosen[order], recording[order]
 
 
 def _cut(samples: _Samples, config: WindowsConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ class MediaProcessor(Processor[C]):
         if isinstance(value, Path):
             value = str(value)
         if isinstance(value, str):
-            return value.strip() or None
+            return checked_text(value).strip() or None
         return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else self.serialise(value)
 
 

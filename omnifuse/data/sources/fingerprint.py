@@ -83,7 +83,7 @@ def _of_files(config: TableSourceConfig | WebDatasetSourceConfig, base: Path) ->
 
 def _of_file(path: Path) -> bytes:
     stat = path.stat()
-    return f"{path.resolve()}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}".encode()
+    return f"{path.resolve()}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}".encode("utf-8", "surrogateescape")
 
 
 def _of_object(value: Any) -> Iterator[bytes]:

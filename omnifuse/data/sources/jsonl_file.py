@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 4096
+MAX_DEPTH = 64
 
 
 def open_jsonl(path: Path, config: TableSourceConfig, bad: BadRows) -> Part:
@@ -49,6 +50,10 @@ def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError(f'holds a {type(row).__name__} where an object such as {{"text": "…"}} is expected')
+            if b"\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be kept
+            if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(row, MAX_DEPTH):
+                raise RecursionError
         except (ValueError, RecursionError) as error:
             reason = _reason(error)
             if bad is None:
@@ -60,8 +65,14 @@ def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]
         yield row
 
 
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other more than so many levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(each, levels - 1) for each in inner)
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeError):
         return "is not UTF-8 text"
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON ({error.msg} at character {error.pos + 1})"

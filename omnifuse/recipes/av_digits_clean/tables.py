@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omnifuse.core.atomic import replacing
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.decode import decode_audio, encode_audio, encode_image
 from omnifuse.data.decode.numpy_file import read_npz
@@ -20,6 +21,7 @@ from omnifuse.recipes import data_folder
 
 RATE_HZ = 8000
 MAX_BYTES = 100_000_000
+BATCH_ROWS = 500
 PAIRS = {"train": 10_000, "test": 2_000}
 TEST_CLIPS = 5  # of each speaker and digit, the clips 0 to 4 are for the test
 CLIP = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<index>\d+)\.wav")
@@ -27,30 +29,49 @@ SCHEMA = pa.schema([("image", pa.binary()), ("audio", pa.binary()), ("digit", pa
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def write_tables(folder: Path, seed: int = 0, picture: Change | None = None, sound: Change | None = None) -> dict[str, Path]:
+def write_tables(
+    folder: Path, seed: int = 0, picture: Change | None = None, sound: Change | None = None, pairs: Mapping[str, int] = PAIRS
+) -> dict[str, Path]:
     """Write `train.parquet` and `test.parquet` with the columns image (PNG), audio (WAV), digit and clip.
 
     The pictures of the split are taken in a random order, each once; a clip of the same digit is drawn for each. Test
-    pictures are paired with test clips only.
+    pictures are paired with test clips only. Which are paired depends on the seed alone, not on what changes them.
 
     Args:
         folder: where the tables go.
         seed: of the pairing, and of the noise.
         picture: changes the pixels (28, 28) in [0, 1] of a picture.
         sound: changes the wave (T,) in [-1, 1] of a clip.
+        pairs: how many of each split.
 
     Raises:
         OmnifuseError: the data are not there.
     """
     tables = {}
     digits = read_npz(fetch("mnist.npz", data_folder("mnist"), MAX_BYTES), MAX_BYTES)
-    for split, count in PAIRS.items():
+    for split, count in pairs.items():
         tables[split] = folder / f"{split}.parquet"
+        chosen = pair(digits[f"y_{split}"], _clips(split), seed_of(seed, "pairs", split), count)
+        random = np.random.default_rng(seed_of(seed, "noise", split))
         with replacing(tables[split]) as place, pq.ParquetWriter(place, SCHEMA) as writer:
-            rows = _pairs(digits[f"x_{split}"], digits[f"y_{split}"], _clips(split), seed_of(seed, "pairs", split), count, picture, sound)
-            for batch in _batches(rows):
-                writer.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))
+            for start in range(0, count, BATCH_ROWS):
+                rows = [_row(digits[f"x_{split}"][at], clip, random, picture, sound) for at, clip in chosen[start : start + BATCH_ROWS]]
+                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
     return tables
+
+
+def pair(digits: np.ndarray, clips: Mapping[int, Sequence[Path]], seed: int, count: int) -> list[tuple[int, Path]]:
+    """Which picture goes with which clip: both of the same digit.
+
+    Args:
+        digits: (N,) what the pictures show.
+        clips: the clips of every digit.
+        seed: which pairing.
+        count: how many pairs.
+    """
+    random = np.random.default_rng(seed)
+    places = random.permutation(len(digits))[:count]
+    return [(int(at), clips[int(digits[at])][random.integers(len(clips[int(digits[at])]))]) for at in places]
 
 
 def _clips(split: str) -> dict[int, list[Path]]:
@@ -60,37 +81,16 @@ def _clips(split: str) -> dict[int, list[Path]]:
         found = CLIP.fullmatch(path.name)
         if found and (int(found["index"]) < TEST_CLIPS) == (split == "test"):
             clips.setdefault(int(found["digit"]), []).append(path)
+    if len(clips) < 10:
+        raise OmnifuseError(f"{data_folder('fsdd')}/recordings: clips such as 7_jackson_32.wav are needed for every digit")
     return clips
 
 
-def _pairs(
-    pictures: np.ndarray,
-    digits: np.ndarray,
-    clips: dict[int, list[Path]],
-    seed: int,
-    count: int,
-    picture: Change | None,
-    sound: Change | None,
-) -> Iterator[dict[str, Any]]:
-    random = np.random.default_rng(seed)
-    for place in random.permutation(len(pictures))[:count]:
-        digit = int(digits[place])
-        clip = clips[digit][random.integers(len(clips[digit]))]
-        data = fetch(clip.name, clip.parent, 10_000_000)
-        pixels = pictures[place].astype(np.float64) / 255
-        if picture is not None:
-            pixels = picture(pixels, random)
-        if sound is not None:
-            data = encode_audio((sound(decode_audio(data, RATE_HZ)[0], random), RATE_HZ))
-        yield {"image": encode_image((pixels * 255).round().astype(np.uint8)), "audio": data, "digit": str(digit), "clip": clip.stem}
-
-
-def _batches(rows: Iterator[dict[str, Any]], size: int = 500) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _row(pixels: np.ndarray, clip: Path, random: np.random.Generator, picture: Change | None, sound: Change | None) -> dict[str, Any]:
+    data = fetch(clip.name, clip.parent, MAX_BYTES)
+    shown = pixels / 255
+    if picture is not None:
+        shown = picture(shown, random)
+    if sound is not None:
+        data = encode_audio((sound(decode_audio(data, RATE_HZ)[0], random), RATE_HZ))
+    return {"image": encode_image(shown), "audio": data, "digit": clip.name[0], "clip": clip.stem}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ CONTRAST, NOISE = 0.5, 0.4
 SNR_DB = -6.0
 
 
-def write_tables(folder: Path, seed: int = 0) -> dict[str, Path]:
-    """Write `train.parquet` and `test.parquet` as the clean recipe does, with noise."""
-    return tables.write_tables(folder, seed, noisy_picture, noisy_sound)
+def write_tables(folder: Path, seed: int = 0, pairs: Mapping[str, int] = tables.PAIRS) -> dict[str, Path]:
+    """Write `train.parquet` and `test.parquet` as the clean recipe does, the same pairs with noise."""
+    return tables.write_tables(folder, seed, noisy_picture, noisy_sound, pairs)
 
 
 def noisy_picture(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:

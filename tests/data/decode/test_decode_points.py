@@ -252,3 +252,19 @@ def test_clouds_of_python_come_back_as_they_were(value: Any):
 def test_what_is_no_cloud_of_python_is_refused(value: Any):
     with pytest.raises(BadValue):
         points_of(value, COLUMNS)
+
+
+@pytest.mark.parametrize("size", ["4,f4", "2", "16", "4)", "-4"])
+def test_types_that_pcd_does_not_know_are_refused(size: str):
+    sizes = f"SIZE 4 4 {size}"
+    header = f"{HEADER}FIELDS x y z\n{sizes}\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 9\nHEIGHT 1\nPOINTS 9\nDATA binary\n"
+    with pytest.raises(BadValue, match="contradicts itself"):
+        decode_points(header.encode() + bytes(1000), COLUMNS)
+
+
+@pytest.mark.parametrize("shape", [(1,) * 80, (0, 2**62), (0, 2**63), (2**40, 0, 2**40)])
+def test_shapes_that_numpy_cannot_make_are_refused(shape: tuple[int, ...]):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with pytest.raises(BadValue, match="the header says"):
+        decode_points(buffer.getvalue() + bytes(100), COLUMNS)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_join_keys import table
+from joining import table
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.join.config import WindowsConfig

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,40 +14,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joining import fault, join, table
 from naive_joins import by_key
 from PIL import Image
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.join.config import JoinConfig
+from omnifuse.data.join import vocabulary
+from omnifuse.data.join.config import JoinConfig, Window
 from omnifuse.data.join.join import join_table
-from omnifuse.data.join.report import JoinReport
-from omnifuse.data.table import LocalTable, Table, iterate_rows, read_table
-
-
-def table(rows: list[dict[str, Any]], *names: str) -> LocalTable:
-    return LocalTable(list(names or rows[0]), lambda: iter(rows))
-
-
-def join(left: Table, right: Table, **options: Any) -> tuple[list[dict[str, Any]], JoinReport]:
-    joined, report = join_table(left, JoinConfig.parse({"source": "other.csv", **options}), right, name="other")
-    adds_up(report)
-    json.dumps(report.dump(), allow_nan=False)
-    return list(iterate_rows(joined)), report
-
-
-def adds_up(report: JoinReport) -> None:
-    left, right = report.left, report.right
-    assert left.rows == left.matched + left.unmatched + left.too_far + left.too_few + left.without_key + left.unreadable
-    assert right.rows == right.used + right.duplicated + right.left_out + right.unmatched + right.without_key + right.unreadable
-    assert left.kept == (left.matched if report.how == "inner" else left.rows)
-
-
-def fault(left: Table, right: Table, **options: Any) -> str:
-    with pytest.raises(OmnifuseError) as caught:
-        join(left, right, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
+from omnifuse.data.sources import as_frame
+from omnifuse.data.table import LocalTable, iterate_rows, read_table
 
 PATIENTS = [{"patient": "7", "age": 61}, {"patient": "8", "age": 40}, {"patient": "9", "age": 33}, {"patient": "", "age": 1}]
 SCANS = [
@@ -63,7 +39,8 @@ def test_many_to_one_whatever_the_order_of_rows():
         rows, report = join(table(SCANS), table(random.sample(PATIENTS, 4), "patient", "age"), on="patient")
         assert [(row["file"], row["age"]) for row in rows] == [("a.png", 33), ("b.png", 61), ("c.png", None), ("d", 61)]
         assert (report.left.matched, report.left.without_key, report.right.used, report.right.unmatched) == (3, 1, 2, 1)
-        assert report.right.without_key == 1  # and it is not the partner of the scan without a patient
+        assert report.examples == {}
+    assert report.right.without_key == 1  # and it is not the partner of the scan without a patient
 
 
 def test_inner_drops_what_found_no_partner():
@@ -265,3 +242,54 @@ def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], me
     with pytest.raises(OmnifuseError, match=r"data\.join\.0") as caught:
         JoinConfig.parse({"source": "x", **options}, "data.join.0")
     assert message in str(caught.value)
+
+
+def test_the_report_shows_keys_of_both_sides_without_a_partner():
+    left = [{"site": "a", "n": n} for n in (5, 1, 3)]
+    right = [{"site": s, "n": f"{n} ", "v": n} for s, n in (("a", 1), ("b", 5), ("a", 9), ("b", 1))]
+    rows, report = join(table(left), table(right), on=["site", "n"])
+    assert [row["v"] for row in rows] == [None, 1, None]
+    assert report.examples == {"left": ["a · 3", "a · 5"], "right": ["a · 9", "b · 1", "b · 5"]}
+
+
+def test_only_the_columns_that_are_asked_for_are_read():
+    read: list[list[str]] = []
+
+    def select(columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        read.append(sorted(columns))
+        return iter({"k": k, "media": b"x", "other": 1} for k in range(3))
+
+    left = LocalTable(["k", "media", "other"], lambda: select(["k", "media", "other"]), select=select)
+    joined, _ = join_table(left, JoinConfig(source="x", on="k"), table([{"k": 1, "v": 2}]), name="x")
+    assert list(iterate_rows(joined, ["v", "other"])) == [{"v": v, "other": 1} for v in (None, 2, None)]
+    assert list(iterate_rows(joined, ["media"])) == [{"media": b"x"}] * 3
+    assert read == [["k"], ["k", "other"], ["media"]]
+
+
+def test_a_joined_table_becomes_a_frame():
+    rows = [{"k": 1, "t": 0.0}, {"k": 2, "t": 1.0}]
+    left = LocalTable(["k", "t"], lambda: iter(rows), types=pa.schema({"k": pa.int64(), "t": pa.float64()}))
+    other = table([{"k": 1, "t": 0.5, "x": 3, "name": "n", "mixed": 1}, {"k": 9, "t": 9.0, "x": 4, "name": "m", "mixed": "a"}])
+    named, _ = join_table(left, JoinConfig(source="x", on="k", columns=("name", "mixed")), other, name="x")
+    window = Window(left="t", before_s=1, after_s=1, columns=("x",), into="w")
+    joined, _ = join_table(named, JoinConfig(source="x", window=window), other, name="x")
+    assert isinstance(joined, LocalTable)
+    assert joined.types is not None
+    assert joined.types.names == ["k", "t", "name", "w"]
+    frame = as_frame(joined).to_pylist()
+    assert frame[0] == {"k": 1, "t": 0.0, "name": "n", "mixed": frame[0]["mixed"], "w": {"time": [0.5], "x": [3.0]}}
+    assert str(frame[0]["mixed"]) == "1"
+    assert frame[1]["w"] == {"time": [-0.5], "x": [3.0]}
+
+
+def test_words_of_one_hash_are_not_taken_for_equal(monkeypatch: pytest.MonkeyPatch):
+    left, right = [{"k": k, "g": k % 3} for k in range(60)], [{"k": k, "g": k % 3, "v": k} for k in range(0, 90, 2)]
+    expected = [k if k % 2 == 0 else None for k in range(60)]
+    for buckets in (1, 2, 7, 2**64):
+        hashes = vocabulary.hash_words
+        monkeypatch.setattr(vocabulary, "hash_words", lambda column, h=hashes, n=buckets: h(column) % np.uint64(min(n, 2**64 - 1)))
+        rows, _ = join(table(left), table(right), on=["k", "g"])
+        assert [row["v"] for row in rows] == expected
+        rows, _ = join(table(left), table(right[:1]), on=["k", "g"])  # one word there, many that are not
+        assert [row["v"] for row in rows] == [0] + [None] * 59
+        monkeypatch.undo()

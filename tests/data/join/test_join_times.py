@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joining import fault, join, table
 from naive_joins import asof, window
-from test_join_keys import fault, join, table
 
 from omnifuse.data.join.moments import instants
 

@@ -190,3 +190,15 @@ def test_a_series_file_that_does_not_fit_its_head_is_refused(tmp_path: Path, tex
 def test_a_database_file_says_how_it_is_read(tmp_path: Path):
     (tmp_path / "shop.db").write_bytes(b"SQLite format 3\x00" + bytes(100))
     assert "name: sql" in _fault("shop.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(r'{"t": "half \ud800"}', "not UTF-8 text"), (r'{"\udfff": 1}', "not UTF-8 text"), ('{"t": ' + "[" * 300 + "]" * 300 + "}", "nested")],
+)
+def test_json_that_no_table_can_hold_is_named_and_set_aside(tmp_path: Path, line: str, reason: str):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"t": "\\ud83d\\ude00 [[[["}\n' + line + "\n")
+    fault = _fault({"path": "a.jsonl"}, tmp_path)
+    assert "line 2" in fault and reason in fault
+    assert _rows({"path": "a.jsonl", "bad_rows": "quarantine"}, tmp_path) == [{"t": "😀 [[[["}]
