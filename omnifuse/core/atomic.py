@@ -74,8 +74,9 @@ def scratch(folder: str | Path) -> Iterator[Path]:
             if _is_dead(old):
                 _remove(old)
         path.mkdir()
-        with open(path / _LOCK, "w") as lock:
-            _lock(lock)
+        with open(path / f"{_LOCK}ing", "w") as lock:
+            if _lock(lock):
+                os.rename(lock.name, path / _LOCK)  # it appears locked, so nobody takes the folder for dead meanwhile
             yield path
     except OSError as error:
         raise OmnifuseError(f"{folder}: cannot be written ({error.strerror or error}); free some space or choose another place") from error

@@ -104,6 +104,11 @@ class Examine:
             return Examined(key, data, processor.inspect(data), None)
         except BadValue as error:
             return Examined(key, b"", Facts(), str(error))
+        except OmnifuseError:  # something that the user can mend, such as a package that is missing
+            raise
+        except Exception as error:  # what damage led a decoder to; not remembered, for the next version may read it
+            fault = " ".join(str(error).split())[:120]
+            return Examined(None, b"", Facts(), f"cannot be read ({type(error).__name__}: {fault})")
 
 
 class Scanner:

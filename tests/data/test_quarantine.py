@@ -92,3 +92,24 @@ def test_a_file_whose_name_is_not_unicode_is_set_aside(tmp_path: Path):
     dataset = prepare(tmp_path, columns, DataConfig(source=str(tmp_path)), store=tmp_path / ".store")
     assert len(dataset) == 39
     assert "not valid Unicode" in (dataset.path / "quarantine.csv").read_text()
+
+
+def test_a_decoder_that_fails_in_an_unforeseen_way_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from omnifuse.data.modalities.image import ImageProcessor
+
+    table, _ = write_rows(tmp_path, 30, 0.0)
+    original = ImageProcessor.inspect
+    victim = (tmp_path / table[7]["image"]).read_bytes()
+
+    def inspect(self: Any, data: bytes) -> Any:
+        if data == victim:
+            raise IndexError("list index out of range")
+        return original(self, data)
+
+    monkeypatch.setattr(ImageProcessor, "inspect", inspect)
+    told = _told(_prepare(table, tmp_path, tmp_path / "store"))
+    assert [(row["row"], row["column"], row["reason"]) for row in told] == [
+        ("8", "image", "cannot be read (IndexError: list index out of range)")
+    ]
+    monkeypatch.undo()
+    assert len(_prepare(table, tmp_path, tmp_path / "store", split={"test": 0.2})) == 30, "the file is looked at again"
