@@ -163,6 +163,7 @@ def write_rows(folder: Path, rows: int, share: float, seed: int = 0) -> tuple[li
     ways = [(column, ending, damage) for column, made in FORMATS.items() for ending in made for damage in DAMAGES]
     order = (int(way) for _ in range(len(broken) // len(ways) + 1) for way in random.permutation(len(ways)))
     for number in range(rows):
+        random = np.random.default_rng((seed, number))  # rows without damage are the same whatever the share
         row: dict[str, Any] = {"row": number}
         place = ways[next(order)] if number in broken else None
         for column, made in FORMATS.items():

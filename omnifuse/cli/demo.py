@@ -26,7 +26,7 @@ def demo(
     easy_vqa read their data from the folder that the variable OMNIFUSE_DATA names.
     """
     from omnifuse.cli.evaluate import evaluate_run, summary
-    from omnifuse.cli.prepare import describe
+    from omnifuse.cli.prepare import describe, show_report
     from omnifuse.cli.progress import console, counting, training_bar
     from omnifuse.core.errors import unknown
     from omnifuse.train.fit import prepare_recipe
@@ -43,7 +43,7 @@ def demo(
     with counting("reading") as progress:
         dataset = prepare_recipe(recipe, folder, progress=progress)
     console.print(describe(dataset), markup=False)
-    console.print(f"Data report: {dataset.report().resolve()}", markup=False)
+    show_report(dataset)
     if not recipe.columns.targets:
         return
     console.rule(f"2. train → {out}")

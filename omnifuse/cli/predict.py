@@ -36,8 +36,10 @@ def predict(
         raise OmnifuseError("give a table of rows, or one row by --input COLUMN=VALUE")
     if given is not None and out is not None:
         raise OmnifuseError("--out goes with a table of rows; the answer to --input is printed")
-    if rows is not None and (out is None or out.suffix.lower() not in ENDINGS):
-        raise OmnifuseError(f"--out {out or ''}: name a file that ends in {', '.join(ENDINGS)}")
+    if rows is not None and out is None:
+        raise OmnifuseError(f"the answers to a table go into a file: add --out NAME, ending in {', '.join(ENDINGS)}")
+    if rows is not None and out is not None and out.suffix.lower() not in ENDINGS:
+        raise OmnifuseError(f"--out {out}: name a file that ends in {', '.join(ENDINGS)}")
     if rows is not None and out is not None and out.resolve() == rows.resolve():
         raise OmnifuseError(f"--out {out}: is the table of rows itself; choose another file")
     pipeline = Pipeline.load(run)

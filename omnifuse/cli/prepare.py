@@ -40,10 +40,23 @@ def prepare(
         dataset = prepare_recipe(loaded, recipe.parent, progress=progress)
     console.print(describe(dataset), markup=False)
     console.print(f"Dataset: {dataset.path}", markup=False)
-    console.print(f"Report:  {dataset.report()}", markup=False)
+    show_report(dataset)
     if export is not None:
         dataset.export(export, export_format)
         console.print(f"Export:  {export} ({export_format})", markup=False)
+
+
+def show_report(dataset: Dataset) -> None:
+    """Write the data report where there is none yet, and say which problems it found."""
+    from omnifuse.cli.progress import console
+    from omnifuse.data.report.report import write_data_report
+
+    path = dataset.path / "data.html"
+    if not path.exists():
+        for finding in write_data_report(dataset, path):
+            if finding.level == "stop":
+                console.print(f"Problem: {finding.text}", style="yellow", markup=False)
+    console.print(f"Report:  {path}", markup=False)
 
 
 def describe(dataset: Dataset) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.clean.config import CleanConfig
 from omnifuse.data.clean.duplicates import (
@@ -38,6 +39,7 @@ from omnifuse.data.staging import SortedRows
 from omnifuse.data.store import MediaReader, reader_of
 
 MANY_VALUES = 300_000  # of more texts or files, so many are compared where near duplicates are only told
+MANY_STRATA = 20
 REPEATING = 0.5  # texts with fewer different ones than this share are phrases that repeat, such as questions
 SHORT = 40  # letters; shorter texts, such as titles, are near one another without meaning the same
 
@@ -160,6 +162,11 @@ def _divide(
         said[free] = split_by_time(rows.times[free], shares).codes
     else:
         strata = None if rows.strata is None else rows.strata.filter(pa.array(free))
+        if strata is not None and (different := len(strata.unique())) > max(MANY_STRATA, len(strata) // 10):
+            raise OmnifuseError(
+                f"data.split.stratify: {config.split.stratify} has {different} different values in {len(strata)} rows;"
+                " name a column of a few labels"
+            )
         said[free] = divide_rows(groups[free], shares, seed, strata)
     return said.astype(np.int8)
 

@@ -29,7 +29,8 @@ def export(dataset: Dataset, folder: str | Path, kind: str) -> Path:
     """Write a dataset (all splits) into a new folder, a few rows at a time in memory.
 
     - `parquet`: one file a split, `train.parquet` …; media columns hold `{bytes, path}`, as Hugging Face reads them.
-    - `webdataset`: tars of at most 500 MB, `train-000000.tar` …; a row is `ID.COLUMN.ENDING` for each media file and `ID.json`.
+    - `webdataset`: tars of at most 500 MB, `train-000000.tar` …; a row is `ID.COLUMN.ENDING` for each media file and `ID.json`,
+      which says its split too.
     - `datasets`: what `datasets.load_from_disk` opens, with Image, Audio and Video features (needs the extra `datasets`).
 
     Every row carries its id and its split group. Absent values are null (Parquet, datasets) or missing (WebDataset).
@@ -69,7 +70,8 @@ def _webdataset(dataset: Dataset, folder: Path) -> None:
                 for name in media:
                     if row[name] is not None:
                         _add(tar, f"{row[ID]}.{_word(name)}{Path(row[name]['path']).suffix}", row[name]["bytes"])
-                words = {name: _plain(value) for name, value in row.items() if name not in media and value is not None}
+                words: dict[str, Any] = {} if "split" in row else {"split": split}
+                words |= {name: _plain(value) for name, value in row.items() if name not in media and value is not None}
                 _add(tar, f"{row[ID]}.json", json.dumps(words, ensure_ascii=False).encode())
         tar.close()
 

@@ -19,6 +19,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.data.loader import Loader, RawRows
 from omnifuse.data.memory import MemoryRows
 from omnifuse.data.modalities.fitting import Processors, load_processors, save_processors, specs_of
+from omnifuse.data.sources import source_base
 from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.model.config import ModelConfig
 from omnifuse.model.multimodal import MultimodalModel
@@ -87,7 +88,7 @@ class Pipeline:
         self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
     ) -> Iterator[dict[str, Any]]:
         """As `predict`, a few rows at a time in memory."""
-        base = Path(root) if root else Path(rows).parent if isinstance(rows, str | Path) else Path.cwd()
+        base = Path(root) if root else source_base(rows, Path.cwd()) if isinstance(rows, str | Path) else Path.cwd()
         each = self._iterate(rows)
         first = 1
         while part := list(islice(each, CHUNK)):

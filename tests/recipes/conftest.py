@@ -15,7 +15,7 @@ from omnifuse.recipes.av_digits_degraded import tables as degraded
 from omnifuse.train.fit import prepare_recipe
 from omnifuse.train.recipe import Recipe
 
-FEW = {"train": 900, "test": 300}
+FEW = {"train": 300, "test": 100}
 PAIRED = {"av_digits_clean": clean, "av_digits_degraded": degraded}
 
 

@@ -7,23 +7,22 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.recipes.conftest import parts_of, splits_of
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.dataset import GROUP, ID, Dataset
+from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.data.decode import decode_series
 from omnifuse.recipes import RECIPES, write_recipe
 from omnifuse.train.recipe import Recipe
+from tests.recipes.conftest import FEW, parts_of, splits_of
 
 Prepare = Callable[[str], Dataset]
 LABORATORY = [f"{name}_val" for name in ("crp", "d-dimer", "factor_xii", "ldh", "lymphocytes", "neutrophils", "pco2", "po2")]
-NATIVE = ["covid_xray", "basicmotions", "arem", "emoji", "reviews"]
+NATIVE = ["covid_xray", "basicmotions", "arem", "emoji", pytest.param("reviews", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -56,7 +55,7 @@ def test_prepared_again_elsewhere_it_is_the_same(prepared: Prepare, prepare_anew
 @pytest.mark.parametrize("name", ["covid_xray", "arem", "emoji", "av_digits_clean"])
 def test_nothing_is_found_on_two_sides(prepared: Prepare, name: str) -> None:
     dataset = prepared(name)
-    assert [leak["says"] for leak in dataset.manifest["leaks"] if leak.get("kind") in ("group", "exact", "value")] == []
+    assert [leak["says"] for leak in dataset.manifest["leaks"]] == []
     groups = dataset.take(range(len(dataset)), [GROUP])[GROUP]
     assert all(len(sides) == 1 for sides in sides_of(groups, splits_of(dataset)).values())
 
@@ -118,7 +117,7 @@ def test_arem_recordings_and_their_copies_stay_on_one_side(prepared: Prepare, sh
     for window in series:
         name = min(owners[np.asarray(window.values, dtype=np.float32).tobytes()])
         recordings.append(whole.get(name, name))
-    assert len(set(recordings)) == 80 < 81 <= 88 - 1
+    assert len(set(recordings)) == 88 - 1 - 7  # one is broken, seven are copies
     assert all(len(sides) == 1 for sides in sides_of(recordings, splits_of(dataset)).values())
     assert len({np.asarray(window.values).tobytes() for window in series}) == len(series)
 
@@ -135,14 +134,11 @@ def test_basicmotions_keeps_its_own_test_split(prepared: Prepare, shared_data: P
     assert dataset.manifest["splits"] == {"train": 32, "validation": 8, "test": 40}
     text = (shared_data / "sensors" / "basicmotions" / "BasicMotions_TEST.ts").read_text(encoding="utf-8")
     cases = [line for line in text.split("@data")[1].splitlines() if line.strip()]
-    written = {tuple(float(word) for word in case.split(":")[0].split(",")[:5]) for case in cases}
+    written = sorted(np.float32(case.split(":")[0].split(",")).tolist() for case in cases)
     test = dataset.split("test")
     read = [decode_series(data) for data in test.media(test.take(range(40), ["motion"])["motion"])]
     assert all(series.values.shape == (100, 6) for series in read)
-    found = {tuple(series.values[:5, 0].tolist()) for series in read}
-    assert {tuple(np.float32(case).tolist()) for case in map(np.array, sorted(written))} == {
-        tuple(np.float32(case).tolist()) for case in map(np.array, sorted(found))
-    }
+    assert sorted(np.float32(series.values[:, 0]).tolist() for series in read) == written
 
 
 def test_emoji_variants_stay_on_one_side(prepared: Prepare, shared_data: Path) -> None:
@@ -162,6 +158,7 @@ def test_emoji_variants_stay_on_one_side(prepared: Prepare, shared_data: Path) -
     assert all(len(sides) == 1 for sides in bases.values())
 
 
+@pytest.mark.slow
 def test_reviews_keep_missing_texts_missing(prepared: Prepare, shared_data: Path) -> None:
     dataset = prepared("reviews")
     table = pq.read_table(shared_data / "reviews" / "reviews.parquet.brotli", columns=["Title", "Review Text"])
@@ -175,7 +172,7 @@ def test_reviews_keep_missing_texts_missing(prepared: Prepare, shared_data: Path
 def test_every_pair_is_of_one_digit(pair_tables: Callable[[str], dict[str, Path]], name: str) -> None:
     for split, path in pair_tables(name).items():
         rows = pq.read_table(path, columns=["digit", "clip"]).to_pylist()
-        assert len(rows) == {"train": 900, "test": 300}[split]
+        assert len(rows) == FEW[split]
         for row in rows:
             digit, _, index = row["clip"].split("_")
             assert digit == row["digit"]
@@ -216,7 +213,7 @@ def test_noise_in_the_sound_has_the_power_that_is_told() -> None:
 
 def test_pairs_of_a_split_stay_with_their_clip(prepared: Prepare) -> None:
     dataset = prepared("av_digits_clean")
-    assert dataset.manifest["splits"]["test"] == 300
+    assert dataset.manifest["splits"]["test"] == FEW["test"]
     audio = dataset.take(range(len(dataset)), ["audio"])["audio"]
     assert all(len(sides) == 1 for sides in sides_of(audio, splits_of(dataset)).values())
 

@@ -88,6 +88,8 @@ class Window(Config):
     @model_validator(mode="after")
     def _consistent(self) -> Window:
         _check_channels(self.columns)
+        if self.before_s == self.after_s == 0:
+            raise OmnifuseError("give `before_s`, `after_s` or both: the span of time around a row")
         if "time" in self.columns:
             raise OmnifuseError("the channel `time` is added by the join; leave it out of `columns`")
         return self

@@ -57,7 +57,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: str = "", version: str = "") -> None:
+def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: str = "", version: str = "") -> list[Finding]:
     """Write one HTML page about a prepared dataset; it stands alone and needs no network.
 
     The first screen says in words what the data are and what deserves a look. Counts of rows, of absent values, of joins
@@ -70,6 +70,9 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: s
         rows: how many rows of each split are drawn.
         name, version: what the page calls the dataset; by default after its folders.
 
+    Returns:
+        The sentences of the first screen, the gravest first.
+
     Raises:
         OmnifuseError: the page cannot be written.
     """
@@ -78,7 +81,7 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: s
     described = {name: describe(sample) for name, sample in samples.items()}
     quarantine = Quarantine(dataset.path / "quarantine.csv")
     sections = _sections(dataset, samples, quarantine)
-    page = {
+    page: dict[str, Any] = {
         "name": name or _name(dataset),
         "version": version or dataset.path.name,
         "rows": manifest.get("rows", len(dataset)),
@@ -92,6 +95,7 @@ def write_data_report(dataset: Dataset, path: Path, *, rows: int = ROWS, name: s
         "versions": versions_of(LIBRARIES),
     }
     write_text(path, render_page("omnifuse.data.report/data.html.j2", page))
+    return page["findings"]
 
 
 def describe(sample: ColumnSample) -> Described:
