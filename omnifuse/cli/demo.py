@@ -36,7 +36,7 @@ def demo(
     if name not in RECIPES:
         raise unknown("demo", name, RECIPES)
     folder = out.parent / f"{out.name}-data"
-    _make_room(out)
+    _make_room(out, folder)
     recipe_file = write_recipe(name, folder)
     recipe = Recipe.load(recipe_file, settings)
     console.rule(f"1. prepare {recipe_file}")
@@ -61,15 +61,15 @@ def demo(
     console.print(f"\nReport: {report.resolve()}")
 
 
-def _make_room(out: Path) -> None:
-    """Remove the run of an earlier demo; anything else in the folder is left alone."""
+def _make_room(out: Path, data: Path) -> None:
+    """Remove the run of an earlier demo; anything else in the folder is left alone, a run of the user's own by such a name too."""
     from omnifuse.core.atomic import read_json
     from omnifuse.train.run_folder import RUN
 
     if not out.exists() or not any(out.iterdir()):
         return
     known = read_json(out / RUN, "demo run") if (out / RUN).exists() else {}
-    if known.get("recipe", {}).get("name") not in RECIPES:
+    if known.get("recipe", {}).get("name") not in RECIPES or not (data / "recipe.yaml").exists():
         raise OmnifuseError(f"{out}: holds something that is not a demo; choose another --out")
     shutil.rmtree(out)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pyarrow as pa
 
-from omnifuse.core.atomic import read_json, write_json
+from omnifuse.core.atomic import is_leftover, read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.modalities.config import column_config
@@ -75,7 +75,8 @@ class Dataset:
         """
         path = Path(path)
         if not (path / "manifest.json").exists():
-            versions = sorted(path.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime_ns)
+            versions = [file for file in path.glob("*/manifest.json") if not is_leftover(file.parent)]
+            versions.sort(key=lambda file: file.stat().st_mtime_ns)
             path = versions[-1].parent if versions else path
         manifest = read_json(path / "manifest.json", "prepared dataset")
         if manifest.get("format") != FORMAT:

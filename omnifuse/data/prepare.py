@@ -24,7 +24,7 @@ from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.runner import make_runner
-from omnifuse.data.scan import Counts, Scanner
+from omnifuse.data.scan import MISSING, Counts, Scanner
 from omnifuse.data.sources import read_source, source_base, source_fingerprint, source_name
 from omnifuse.data.staging import Staging
 from omnifuse.data.store import Store, reader_of
@@ -90,7 +90,7 @@ def prepare(
         with Store(store) as media:
             scanner = Scanner(schema, config, media, runner, folder / "quarantine.csv")
             staging = Staging(folder / "rows.arrow", schema, config.split)
-            counts = {part.name: _scan_part(part, scanner, staging, progress) for part in parts}
+            counts = {part.split: _scan_part(part, scanner, staging, progress) for part in parts}
         _check_counts(counts, config)
         rows, found = arrange(staging.sorted(), schema, config, seed, {part.split for part in parts}, store)
         report = _report(parts, counts, config, seed, found | {"media": len(scanner.keys)})
@@ -139,6 +139,7 @@ def _rooted(table: Table, join: JoinConfig, schema: Schema, root: Path) -> Table
     renamed = join.columns if isinstance(join.columns, dict) else {}
     media = {schema[name].source for name in schema.used if processor_class(schema[name].modality).is_media}
     paths = {renamed.get(name, name) for name in media} & set(table.column_names)
+    paths -= set(join.keys.values())  # a key has to stay as it is written, or nothing would match
     if not paths:
         return table
 
@@ -183,7 +184,7 @@ def _check_columns(part: Part, schema: Schema, config: DataConfig) -> None:
             raise unknown(f"column{where}", name, names, where=f"data.split.{option}")
 
 
-def _check_counts(counts: Mapping[str, Counts], config: DataConfig) -> None:
+def _check_counts(counts: Mapping[Any, Counts], config: DataConfig) -> None:
     """Stop when nothing is left, or when too much is bad."""
     kept, dropped = sum(c.kept for c in counts.values()), sum(c.without_target for c in counts.values())
     quarantined = sum(c.quarantined for c in counts.values())
@@ -198,9 +199,9 @@ def _check_counts(counts: Mapping[str, Counts], config: DataConfig) -> None:
         raise OmnifuseError(f"data.quarantine_share: {bad} of {total} rows are bad, more than {config.quarantine_share:.0%}{first}")
 
 
-def _report(parts: list[Part], counts: Mapping[str, Counts], config: DataConfig, seed: int, found: dict[str, Any]) -> dict[str, Any]:
+def _report(parts: list[Part], counts: Mapping[Any, Counts], config: DataConfig, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     """What the manifest tells beside the rows."""
-    sources = {part.split or "all": {"name": part.name, **counts[part.name].dump(), **part.told.get("notes", {})} for part in parts}
+    sources = {part.split or "all": {"name": part.name, **counts[part.split].dump(), **part.told.get("notes", {})} for part in parts}
     windows = [part.told["windows"].dump() for part in parts if "windows" in part.told]
     joins = [report.dump() for part in parts for report in part.told.get("joins", [])]
     options = config.model_dump(mode="json", exclude={"cache_mb", "runner", "ray_address"})
@@ -224,7 +225,11 @@ def _fingerprint(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig
     settings = config.model_dump(mode="json", exclude={"source", "store", "cache_mb", "runner", "ray_address"})
     prints = [(split, source_fingerprint(source, base)) for split, source in by_split.items()]
     joined = [source_fingerprint(join.source, base) for join in config.join]
-    known = (FORMAT, columns, sorted(settings.items()), prints, joined, str(root), seed)
+    folders: list[str] = []
+    if any(processor_class(schema[name].modality).is_media for name in schema.used):
+        sources = [*by_split.values(), *(join.source for join in config.join)]
+        folders = [os.path.abspath(root or source_base(source, base)) for source in sources]
+    known = (FORMAT, columns, sorted(settings.items()), prints, joined, folders, seed)
     return hashlib.blake2b(repr(known).encode(), digest_size=6).hexdigest()
 
 
@@ -263,5 +268,5 @@ def _stands(row: dict[str, Any]) -> bool:
     try:
         stat = os.stat(row["path"])
     except OSError:
-        return False
+        return (row["size"], row["mtime"]) == MISSING
     return (stat.st_size, stat.st_mtime_ns) == (row["size"], row["mtime"])

@@ -24,6 +24,7 @@ from omnifuse.data.table import Table, iterate_rows
 
 CHUNK_ROWS, CHUNK_BYTES = 2048, 64_000_000
 TASK_FILES, TASK_BYTES = 32, 16_000_000
+MISSING = (-2, -2)  # size and time of a file that is not there
 QUARANTINE = ("source", "row", "column", "value", "reason")
 
 
@@ -132,6 +133,7 @@ class Scanner:
         self.files: dict[str, tuple[int, int]] = {}
         self.keys: set[str] = set()
         self._quarantine = quarantine
+        self._max_bytes = int(config.max_file_mb * 1e6)
         self._known: dict[tuple[str, str, str], str | BadValue] = {}
         self._places: list[str] = []
 
@@ -141,7 +143,7 @@ class Scanner:
         windows = self.config.windows
         self._places = [*windows.by, windows.number_column] if windows else []
         wanted = list(dict.fromkeys([*sources, *self.config.split.columns, *self._places]))
-        examine = Examine(self.media, root, int(self.config.max_file_mb * 1e6), self.config.allow_private)
+        examine = Examine(self.media, root, self._max_bytes, self.config.allow_private)
         for chunk in _chunks(iterate_rows(table, wanted)):
             yield self._chunk(chunk, name, root, examine, counts)
 
@@ -234,6 +236,9 @@ class Scanner:
         path = _full(root, value)
         if stat is not None:
             self.files[path] = stat
+        if stat == MISSING:
+            return Reference(column, value)
+        if stat is not None and stat[0] <= self._max_bytes:  # which may be less than when it was stored
             key = self.store.key_of(path, *stat)
             if key is not None and self.store.has(key, reader):
                 known = self._known[reader, str(root), value] = self._known_key(key, reader)
@@ -337,6 +342,8 @@ def _stat(root: Path, reference: str) -> tuple[int, int] | None:
         return (-1, -1)
     try:
         stat = os.stat(root / reference)
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
     except (OSError, ValueError):
         return None
     return stat.st_size, stat.st_mtime_ns

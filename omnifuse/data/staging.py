@@ -66,12 +66,12 @@ class Staging:
         self._writer.write_batch(pa.record_batch(arrays, schema=self._arrow))
 
     def sorted(self) -> SortedRows:
-        """Finish writing; the rows in the order of their ids, equal ones by group and split."""
+        """Finish writing; the rows in the order of their ids, equal ones by all that splits look at."""
         assert self._writer is not None, "rows were checked to be there"
         self._writer.close()
         table = pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
         marks = table.select([ID, GROUP, SPLIT, STRATUM, TIME])
-        order = pc.sort_indices(marks, sort_keys=[(ID, "ascending"), (GROUP, "ascending"), (SPLIT, "ascending")])
+        order = pc.sort_indices(marks, sort_keys=[(name, "ascending") for name in marks.column_names])
         marks = marks.take(order).combine_chunks()
         column = {name: marks.column(name).combine_chunks() for name in marks.column_names}
         return SortedRows(
@@ -150,6 +150,8 @@ class SortedRows:
 
 
 def _word(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 7 and 7.0 are one patient
     return str(value).strip() or None
 
 

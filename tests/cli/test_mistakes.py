@@ -225,7 +225,7 @@ def test_predict_mistakes(job: Job, here: Here) -> None:
     before = files(job.folder)
     for words, expected in (
         (["new.csv", "--out", "answers.xlsx"], "--out answers.xlsx: name a file that ends in .csv, .jsonl, .parquet"),
-        (["new.csv"], "name a file that ends in .csv, .jsonl, .parquet"),
+        (["new.csv"], "add --out NAME, ending in .csv, .jsonl, .parquet"),
         ([], "give a table of rows, or one row by --input COLUMN=VALUE"),
         (["new.csv", "--out", "a.csv", "--input", "size=1"], "give a table of rows, or one row by --input COLUMN=VALUE"),
         (["nwe.csv", "--out", "a.csv"], "nwe.csv: no such file; this folder holds"),

@@ -333,3 +333,41 @@ def test_a_damaged_version_says_so(tmp_path: Path, file: str):
         each.write_bytes(each.read_bytes()[:20])
     with pytest.raises(OmnifuseError, match="damaged; remove it and prepare it again"):
         _prepare(path, tmp_path / "store")
+
+
+def test_every_split_has_its_own_counts_though_their_tables_have_one_name(tmp_path: Path):
+    dataset = _prepare({"train": _table(40), "test": _table(60)[40:]}, tmp_path)
+    assert {split: told["read"] for split, told in dataset.manifest["sources"].items()} == {"train": 40, "test": 20}
+    spoilt = [{**row, "size": "tall"} for row in _table(20)]
+    with pytest.raises(OmnifuseError, match="20 of 60 rows are bad"):
+        _prepare({"train": [*_table(20), *spoilt], "test": _table(60)[40:]}, tmp_path / "spoilt")
+
+
+def test_the_order_of_the_table_does_not_matter_for_equal_rows_of_different_times(tmp_path: Path):
+    rows = [{**row, "day": day} for day in (1, 2, 3) for row in _table(20)]
+    there = _prepare(rows, tmp_path / "a", split={"time": "day", "test": 0.34, "validation": 0.33})
+    back = _prepare(rows[::-1], tmp_path / "b", split={"time": "day", "test": 0.34, "validation": 0.33})
+    assert there.manifest["content"] == back.manifest["content"]
+
+
+def test_one_group_in_two_tables_is_one_group_however_its_number_is_written(tmp_path: Path):
+    rows = [{**row, "patient": number % 10 if number % 2 else float(number % 10)} for number, row in enumerate(_table())]
+    words = [{**row, "patient": str(number % 10), "text": f"later {number}"} for number, row in enumerate(_table())]
+    dataset = _prepare([*rows, *words], tmp_path, split={"by": "patient", "test": 0.3, "validation": 0.2})
+    taken = dataset.take(range(len(dataset)), [GROUP, SPLIT])
+    assert set(taken[GROUP]) == set("0123456789")
+    assert len(set(zip(*taken.values(), strict=True))) == 10
+
+
+def test_pictures_are_joined_by_the_words_that_name_them(tmp_path: Path):
+    for i in range(30):
+        (tmp_path / f"{i}.png").write_bytes(_png(i))
+    pd.DataFrame({"photo": [f"{i}.png" for i in range(30)]}).to_csv(tmp_path / "photos.csv", index=False)
+    pd.DataFrame({"photo": [f"{i}.png" for i in range(30)][::-1], "size": range(30)}).to_csv(tmp_path / "sizes.csv", index=False)
+    schema = Schema.parse({"photo": "image", "size": {"modality": "number", "role": "target"}})
+    dataset = _prepare(tmp_path / "photos.csv", tmp_path / "store", schema, join=[{"source": str(tmp_path / "sizes.csv"), "on": "photo"}])
+    assert dataset.manifest["joins"][0]["left"]["matched"] == 30
+    taken = dataset.take(range(30), ["photo", "size"])
+    assert {size: photo for size, photo in zip(taken["size"], dataset.media(taken["photo"]), strict=True)} == {
+        29.0 - i: _png(i) for i in range(30)
+    }

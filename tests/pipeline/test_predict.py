@@ -187,7 +187,7 @@ def bad_pictures() -> dict[str, Any]:
         "no such file": "nowhere.png",
         "not a readable image": b"these are words",
         "not a readable image ": buffer.getvalue()[:-800],
-        "addresses are not fetched": "https://example.com/a.png",
+        "leads to this machine or a private network": "http://127.0.0.1:1/a.png",
         "an image array must be": np.zeros((2, 2, 2, 2), np.uint8),
         "expected a path": 3.5,
     }

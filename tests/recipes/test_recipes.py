@@ -134,11 +134,11 @@ def test_basicmotions_keeps_its_own_test_split(prepared: Prepare, shared_data: P
     assert dataset.manifest["splits"] == {"train": 32, "validation": 8, "test": 40}
     text = (shared_data / "sensors" / "basicmotions" / "BasicMotions_TEST.ts").read_text(encoding="utf-8")
     cases = [line for line in text.split("@data")[1].splitlines() if line.strip()]
-    written = sorted(np.float32(case.split(":")[0].split(",")).tolist() for case in cases)
+    written = sorted(np.array(case.split(":")[0].split(","), dtype=np.float32).tolist() for case in cases)
     test = dataset.split("test")
     read = [decode_series(data) for data in test.media(test.take(range(40), ["motion"])["motion"])]
     assert all(series.values.shape == (100, 6) for series in read)
-    assert sorted(np.float32(series.values[:, 0]).tolist() for series in read) == written
+    assert sorted(series.values[:, 0].astype(np.float32).tolist() for series in read) == written
 
 
 def test_emoji_variants_stay_on_one_side(prepared: Prepare, shared_data: Path) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
 from omnifuse.data.sources.config import TableSourceConfig
-from omnifuse.data.sources.formats import numbered_lines, open_bytes
+from omnifuse.data.sources.formats import MAX_LINE_BYTES, numbered_lines, open_bytes
 from omnifuse.data.sources.part import Part
 
 BLOCK = 16_000_000
 HEADER_BYTES = 1 << 20
 LINES_OF_A_ROW = 1000
+csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))  # by itself it refuses cells over 131 kB
 
 
 def open_csv(path: Path, delimiter: str, config: TableSourceConfig, bad: BadRows) -> Part:

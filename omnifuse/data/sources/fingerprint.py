@@ -106,8 +106,12 @@ def _content(value: Any) -> bytes:
         return value
     if isinstance(value, Mapping):
         return b"{" + b"".join(str(k).encode() + b"\x1f" + _content(value[k]) + b"\x1e" for k in sorted(value, key=str)) + b"}"
+    if isinstance(value, set | frozenset):  # whose order changes from one process to the next
+        return b"(" + b"".join(sorted(_content(each) + b"\x1f" for each in value)) + b")"
     if isinstance(value, list | tuple):
         return b"[" + b"".join(_content(each) + b"\x1f" for each in value) + b"]"
+    if hasattr(value, "numpy") and hasattr(value, "detach"):  # a tensor, whose words leave out most of it too
+        value = value.detach().cpu().numpy()
     if hasattr(value, "tobytes"):  # an array or a Pillow image, whose words leave out most of it
         kind = f"{type(value).__name__}{getattr(value, 'shape', getattr(value, 'size', ''))}{getattr(value, 'dtype', '')}"
         return kind.encode() + value.tobytes()

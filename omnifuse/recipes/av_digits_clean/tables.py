@@ -71,7 +71,7 @@ def pair(digits: np.ndarray, clips: Mapping[int, Sequence[Path]], seed: int, cou
     """
     random = np.random.default_rng(seed)
     places = random.permutation(len(digits))[:count]
-    return [(int(at), clips[int(digits[at])][random.integers(len(clips[int(digits[at])]))]) for at in places]
+    return [(int(at), clips[int(digits[at])][int(random.integers(len(clips[int(digits[at])])))]) for at in places]
 
 
 def _clips(split: str) -> dict[int, list[Path]]:

@@ -11,7 +11,7 @@ import daft
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from joining import fault, join, table
 from naive_joins import asof, window
@@ -58,6 +58,7 @@ def test_asof_agrees_with_two_loops(
 def test_windows_of_time_agree_with_two_loops(
     left: list, right: list, before: str, after: str, least: int, keyed: bool, shuffler: random.Random
 ):
+    assume(before != "0" or after != "0")  # a span of nothing is refused
     ours, theirs = rows_of(left, "t", "g"), rows_of(right, "t", "g", "v")
     by = ["g"] if keyed else []
     expected = window(ours, theirs, by, before, after, "0.1")

@@ -219,3 +219,19 @@ def test_tables_at_addresses_are_read(tmp_path: Path, site: str):
     assert source_fingerprint(f"{site}/a.csv", tmp_path) != first
     assert len(_rows(f"{site}/a.csv", tmp_path)) == 3
     assert _fault(f"{site}/no.csv?token=hidden", tmp_path) == f"{site}/no.csv: the server answers 404"
+
+
+def test_the_fingerprint_of_an_object_sees_tensors_whole_and_sets_in_any_order():
+    torch = pytest.importorskip("torch")
+    vector = torch.zeros(2000)  # whose words leave out the middle
+    before = source_fingerprint([{"vector": vector.clone()}], Path())
+    vector[1000] = 1
+    assert source_fingerprint([{"vector": vector}], Path()) != before
+    code = (
+        "from pathlib import Path; from omnifuse.data.sources import source_fingerprint as f; print(f([{'tags': set('abcdefgh')}], Path()))"
+    )
+    words = {
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(words) == 1

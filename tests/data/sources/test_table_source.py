@@ -202,3 +202,9 @@ def test_json_that_no_table_can_hold_is_named_and_set_aside(tmp_path: Path, line
     fault = _fault({"path": "a.jsonl"}, tmp_path)
     assert "line 2" in fault and reason in fault
     assert _rows({"path": "a.jsonl", "bad_rows": "quarantine"}, tmp_path) == [{"t": "😀 [[[["}]
+
+
+def test_long_cells_are_read_where_broken_lines_are_set_aside(tmp_path: Path):
+    (tmp_path / "a.csv").write_text(f"text,label\n{'x' * 200_000},1\nshort,2,3\n")
+    table = read_source({"path": "a.csv", "bad_rows": "quarantine"}, tmp_path)
+    assert [(len(row["text"]), row["label"]) for row in iterate_rows(table)] == [(200_000, "1")]
