@@ -308,12 +308,21 @@ def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     size = 0
     for row in rows:
         chunk.append(row)
-        size += sum(len(value) for value in row.values() if isinstance(value, bytes))
+        size += sum(map(_weight, row.values()))
         if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _weight(value: Any) -> int:
+    """About how many bytes a value takes: files and long texts as they are, series by their numbers, which are objects here."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_weight, value.values()))
+    return 32 * len(value) if isinstance(value, list | tuple) else getattr(value, "nbytes", 0)
 
 
 def _tasks(references: Iterable[Reference]) -> Iterator[list[Reference]]:

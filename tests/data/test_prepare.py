@@ -368,6 +368,5 @@ def test_pictures_are_joined_by_the_words_that_name_them(tmp_path: Path):
     dataset = _prepare(tmp_path / "photos.csv", tmp_path / "store", schema, join=[{"source": str(tmp_path / "sizes.csv"), "on": "photo"}])
     assert dataset.manifest["joins"][0]["left"]["matched"] == 30
     taken = dataset.take(range(30), ["photo", "size"])
-    assert {size: photo for size, photo in zip(taken["size"], dataset.media(taken["photo"]), strict=True)} == {
-        29.0 - i: _png(i) for i in range(30)
-    }
+    found = dict(zip(taken["size"], dataset.media(taken["photo"]), strict=True))
+    assert found == {29.0 - i: _png(i) for i in range(30)}
