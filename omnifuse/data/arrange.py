@@ -38,7 +38,7 @@ from omnifuse.data.split import check_splits, divide_rows, read_splits, split_by
 from omnifuse.data.staging import SortedRows
 from omnifuse.data.store import MediaReader, reader_of
 
-MANY_VALUES = 300_000  # of more texts or files, so many are compared where near duplicates are only told
+MANY_TEXTS, LETTERS = 100_000, 4_000  # where near duplicates are only told: so many rows, and so much of each text
 MANY_STRATA = 20
 REPEATING = 0.5  # texts with fewer different ones than this share are phrases that repeat, such as questions
 SHORT = 40  # letters; shorter texts, such as titles, are near one another without meaning the same
@@ -85,11 +85,12 @@ def arrange(
     groups = rows.ids if named is None else pc.if_else(pc.is_null(named), rows.ids, named)
     rows = replace(rows, ids=_numbered(rows.ids, first), groups=groups)
     codes = _divide(rows, by_column, values, config, seed, given)
+    timeless = {} if rows.times is None else {"rows without a time": int(np.isnan(rows.times).sum())}
     rows = replace(rows, splits=pa.array(np.array(SPLITS, dtype=object)[codes], type=pa.string()))
     sizes: dict[Split, int] = {split: int((codes == place).sum()) for place, split in enumerate(SPLITS)}
     check_splits(sizes, config.split)
     told = _tell(rows, codes, same, named, values, schema, config)
-    return rows, {"splits": sizes, "dropped": dropped, **told}
+    return rows, {"splits": sizes, "dropped": dropped, **timeless, **told}
 
 
 def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path) -> dict[str, Values]:
@@ -99,14 +100,15 @@ def _compare(rows: SortedRows, schema: Schema, config: CleanConfig, store: Path)
         modality, is_media = schema[name].modality, processor_class(schema[name].modality).is_media
         if not is_media and (modality != "text" or config.near_duplicates == "off"):
             continue
-        codes, different = _numbered_values(rows, name)
+        only_told = not is_media and config.near_duplicates == "report"
+        codes, different = _numbered_beginnings(rows, name) if only_told else _numbered_values(rows, name)
         near = None
         if config.near_duplicates != "off" and (is_media or _says_much(different, int((codes >= 0).sum()))):
-            if config.near_duplicates == "report":
-                different = different.slice(0, MANY_VALUES)
             words = different.to_pylist()
             compared = [fact.fingerprint for fact in media.facts(reader_of(column_config(schema[name])), words)] if is_media else words
             near = near_values(modality, compared, config)
+            if near is not None and only_told and len(rows) > MANY_TEXTS:
+                near = replace(near, left_out=near.left_out + len(rows) - MANY_TEXTS)
         if is_media or near is not None:
             result[name] = Values(codes, near)
     return result
@@ -130,6 +132,19 @@ def _numbered_values(rows: SortedRows, name: str) -> tuple[np.ndarray, pa.Array]
         return codes, pa.array(different, type=column.type)
     encoded = column.dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+
+
+def _numbered_beginnings(rows: SortedRows, name: str) -> tuple[np.ndarray, pa.Array]:
+    """The same for the beginnings of the texts in the first rows, which ids put in random order; −1 for the other rows."""
+    parts: list[pa.Array] = []
+    for part in rows.batches([name]):
+        parts.append(pc.utf8_slice_codeunits(part[name], 0, LETTERS))
+        if sum(map(len, parts)) >= MANY_TEXTS:
+            break
+    encoded = pa.concat_arrays(parts).slice(0, MANY_TEXTS).dictionary_encode()
+    codes = np.full(len(rows), -1, dtype=np.int64)
+    codes[: len(encoded)] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, encoded.dictionary
 
 
 def _says_much(texts: pa.Array, rows: int) -> bool:

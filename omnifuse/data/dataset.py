@@ -107,6 +107,11 @@ class Dataset:
         counts = {"rows": len(rows), "absent": absent, "content": digest.hexdigest()}
         write_json(folder / "manifest.json", {"format": FORMAT, "columns": columns, "stored": stored, **counts, **report})
 
+    def reading(self, schema: Schema) -> Dataset:
+        """The same rows, with the options of these columns: how they become tensors is not kept with them."""
+        columns = {name: schema[name].dump() for name in schema.used}
+        return Dataset(self.path, {**self.manifest, "columns": columns}, self.split_name)
+
     def split(self, name: Literal["train", "validation", "test"] | str) -> Dataset:
         """The rows of one split."""
         if name not in self.manifest["splits"]:

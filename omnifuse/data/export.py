@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def export(dataset: Dataset, folder: str | Path, kind: str) -> Path:
-    """Write a dataset (all splits) into a new folder, a few rows at a time in memory.
+    """Write a dataset (all splits, or the one that was taken) into a new folder, a few rows at a time in memory.
 
     - `parquet`: one file a split, `train.parquet` …; media columns hold `{bytes, path}`, as Hugging Face reads them.
     - `webdataset`: tars of at most 500 MB, `train-000000.tar` …; a row is `ID.COLUMN.ENDING` for each media file and `ID.json`,
@@ -58,7 +58,7 @@ def _parquet(dataset: Dataset, folder: Path) -> None:
 
 
 def _webdataset(dataset: Dataset, folder: Path) -> None:
-    media = _media_columns(dataset)
+    media = _member_names(_media_columns(dataset))
     for split in _splits(dataset):
         number, tar = 0, _open_tar(folder, split, 0)
         for rows in _rows(dataset.split(split)):
@@ -67,9 +67,9 @@ def _webdataset(dataset: Dataset, folder: Path) -> None:
                     tar.close()
                     number += 1
                     tar = _open_tar(folder, split, number)
-                for name in media:
+                for name, word in media.items():
                     if row[name] is not None:
-                        _add(tar, f"{row[ID]}.{_word(name)}{Path(row[name]['path']).suffix}", row[name]["bytes"])
+                        _add(tar, f"{row[ID]}.{word}{Path(row[name]['path']).suffix}", row[name]["bytes"])
                 words: dict[str, Any] = {} if "split" in row else {"split": split}
                 words |= {name: _plain(value) for name, value in row.items() if name not in media and value is not None}
                 _add(tar, f"{row[ID]}.json", json.dumps(words, ensure_ascii=False).encode())
@@ -130,7 +130,7 @@ def _schema(dataset: Dataset) -> pa.Schema:
 
 
 def _splits(dataset: Dataset) -> list[str]:
-    return [split for split, rows in dataset.manifest["splits"].items() if rows]
+    return [split for split, rows in dataset.manifest["splits"].items() if rows and dataset.split_name in (None, split)]
 
 
 def _media_columns(dataset: Dataset) -> list[str]:
@@ -145,6 +145,18 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
+
+
+def _member_names(columns: Iterable[str]) -> dict[str, str]:
+    """What columns are called inside of a tar; those that would get the same name are numbered."""
+    names: dict[str, str] = {}
+    for column in columns:
+        word, again = _word(column), 1
+        while word in names.values():
+            again += 1
+            word = f"{_word(column)}_{again}"
+        names[column] = word
+    return names
 
 
 def _word(name: str) -> str:

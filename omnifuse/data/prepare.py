@@ -81,7 +81,7 @@ def prepare(
     inputs = _fingerprint(by_split, schema, config, base, root, seed)
     for version in sorted(store.glob(f"{inputs}-*")):
         if _is_current(version):
-            return Dataset.open(version)
+            return Dataset.open(version).reading(schema)
     runner = make_runner(config.runner, config.ray_address)
     parts = [_open_part(split, source, schema, config, base, root) for split, source in by_split.items()]
     for part in parts:

@@ -152,3 +152,15 @@ def test_misspelt_and_rare_labels_and_absence_by_pairs_are_told(tmp_path: Path):
     pair = manifest["missing"]["pairs"][0]
     assert (pair["columns"], pair["both"], pair["either"]) == (["age", "size"], 30, 30)
     assert pair["expected"] == pytest.approx(7.4, abs=0.1)
+
+
+def test_of_many_long_texts_a_part_is_compared_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from omnifuse.data import arrange
+
+    monkeypatch.setattr(arrange, "MANY_TEXTS", 50)
+    random = np.random.default_rng(0)
+    texts = [" ".join(str(number) for number in random.integers(0, 10_000, 30)) for _ in range(100)]
+    rows = [{"text": text} for text in [*texts, *(text + " again" for text in texts)]]
+    told = _near(_prepare(rows, tmp_path, Schema.parse({"text": "text"})))
+    assert told["left_out"] >= 150
+    assert 0 < told["groups"] < 50

@@ -110,3 +110,20 @@ def test_a_folder_that_is_there_is_not_touched_and_an_unknown_format_is_named(da
     with pytest.raises(OmnifuseError, match='unknown format "parket"; did you mean "parquet"'):
         dataset.export(tmp_path / "new", "parket")
     assert not (tmp_path / "new").exists()
+
+
+def test_only_the_split_that_was_taken_is_written(dataset: Dataset, tmp_path: Path):
+    dataset.split("test").export(tmp_path / "out", "parquet")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["test.parquet"]
+
+
+def test_columns_whose_names_would_clash_in_a_tar_are_numbered(colours: tuple[Path, list[dict[str, Any]]], tmp_path: Path):
+    folder, rows = colours
+    pairs = [{"a.b": row["picture"], "a_b": rows[-1 - i]["picture"]} for i, row in enumerate(rows)]
+    dataset = prepare(pairs, Schema.parse({"a.b": "image", "a_b": "image"}), DataConfig(source="rows"), store=tmp_path / "s", root=folder)
+    dataset.export(tmp_path / "out", "webdataset")
+    for tar in (tmp_path / "out").iterdir():
+        with tarfile.open(tar) as opened:
+            names = opened.getnames()
+        assert len(names) == len(set(names))
+        assert {name.split(".", 1)[1] for name in names} == {"a_b.png", "a_b_2.png", "json"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -370,3 +372,25 @@ def test_pictures_are_joined_by_the_words_that_name_them(tmp_path: Path):
     taken = dataset.take(range(30), ["photo", "size"])
     found = dict(zip(taken["size"], dataset.media(taken["photo"]), strict=True))
     assert found == {29.0 - i: _png(i) for i in range(30)}
+
+
+def test_memory_does_not_grow_with_a_parquet_table_of_files(tmp_path: Path):
+    program = """if True:
+        import resource, sys
+        import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+        from omnifuse.data.table import iterate_rows, read_table
+        path, rows = sys.argv[1], int(sys.argv[2])
+        random = np.random.default_rng(0)
+        schema = pa.schema([("blob", pa.binary())])
+        with pq.ParquetWriter(path, schema, compression="none") as writer:
+            for _ in range(rows // 50):
+                writer.write_table(pa.table({"blob": [random.bytes(100_000) for _ in range(50)]}, schema=schema))
+        iterate = iterate_rows(read_table(path))
+        next(iterate)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert sum(1 for _ in iterate) == rows - 1
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)
+    """
+    command = [sys.executable, "-c", program, str(tmp_path / "blobs.parquet"), "3000"]
+    grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert grown < 150, f"{grown} MB for a table of 300 MB"

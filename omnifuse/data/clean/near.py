@@ -12,6 +12,7 @@ import numpy as np
 from omnifuse.core.seeds import scramble
 from omnifuse.data.clean.fingerprints import EMPTY, IMAGE_BYTES, LUMA, shingles, text_signatures
 
+KEPT_LETTERS = 2_000_000  # of texts whose pieces are kept for the next comparison
 NEIGHBOURS = 1000  # of a crowded bucket, an entry is compared with so many that follow it
 SAME_LUMA = 0.995  # least correlation of the thumbnails of near pictures
 SAME_CHROMA = 8.0  # most difference of their colours, in levels of 256
@@ -75,7 +76,9 @@ def near_texts(texts: Sequence[str], min_jaccard: float = 0.85) -> NearPairs:
     known, links = _distinct([row.tobytes() if row[0] != EMPTY else b"" for row in signatures])
     signatures = signatures[known]
 
-    @lru_cache(maxsize=10_000)
+    letters = sum(map(len, texts)) / max(1, len(texts))
+
+    @lru_cache(maxsize=max(16, min(10_000, int(KEPT_LETTERS / max(1.0, letters)))))  # sets of words take much room
     def pieces(at: int) -> frozenset[str]:
         return shingles(texts[at])
 

@@ -53,6 +53,7 @@ def words(values: Values, absent: Sequence[str] = ()) -> pa.Array:
     if not pa.types.is_large_string(spelt.type):
         return spelt.cast(pa.large_string())  # numbers, which need no trimming
     spelt = pc.utf8_normalize(pc.utf8_trim_whitespace(spelt), form="NFC")
+    spelt = pc.replace_substring_regex(spelt, r"^(-?\d+)\.0+$", r"\1")  # as labels are read: pandas writes 7.0 beside a gap
     nothing = pc.is_in(spelt, value_set=pa.array(["", *absent], pa.large_string()))
     return pc.if_else(nothing, pa.scalar(None, pa.large_string()), spelt)
 

@@ -182,5 +182,6 @@ def _kept(samples: _Samples, name: str, start: np.ndarray, stop: np.ndarray) -> 
 
 def _majority(values: list[Any]) -> Any:
     """The most frequent value that is there; of equally frequent ones, the first."""
-    there = Counter(value for value in values if value is not None and value != "")
-    return there.most_common(1)[0][0] if there else None
+    there = [value for value in values if value is not None and value != ""]
+    counts = Counter(map(repr, there))  # lists and mappings cannot be counted by themselves
+    return max(there, key=lambda value: counts[repr(value)], default=None)

@@ -13,7 +13,9 @@ def key(row: dict[str, Any], columns: list[str]) -> tuple[str, ...] | None:
         value = row[column]
         if value is None or value != value or (isinstance(value, str) and not value.strip()):
             return None
-        found.append(str(int(value)) if isinstance(value, float) and value == int(value) else str(value).strip())
+        word = str(int(value)) if isinstance(value, float) and value == int(value) else str(value).strip()
+        whole, point, zeros = word.partition(".")
+        found.append(whole if point and zeros and not zeros.strip("0") and whole.lstrip("-").isdecimal() else word)
     return tuple(found)
 
 
