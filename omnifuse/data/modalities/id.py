@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-import torch
-
 from omnifuse.core.spec import ValueSpec
-from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import IdConfig
-from omnifuse.data.modalities.labels import LabelProcessor, label_word
-from omnifuse.data.modalities.processor import presence
+from omnifuse.data.modalities.labels import OneLabelProcessor, label_word
 
 
-class IdProcessor(LabelProcessor[IdConfig]):
+class IdProcessor(OneLabelProcessor[IdConfig]):
     """An id ↔ its place. Ids are the words of the table: `7`, `7.0` and `"7"` are one id.
 
     Places 0 … K−1 belong to the ids with at least `min_count` training rows. All others, and those that come later,
@@ -41,23 +36,6 @@ class IdProcessor(LabelProcessor[IdConfig]):
         counts = Counter(raws)
         self._learn(counts, self.config.max_ids, self.config.min_count)
         self.has_rare_ = len(self.labels_) < len(counts)
-
-    def item(self, raw: Any) -> np.ndarray:
-        """() int64."""
-        return np.int64(self._ids.get(raw, len(self.labels_)))  # pyright: ignore[reportReturnType]
-
-    def collate(self, items: Sequence[np.ndarray | None]) -> Values:
-        """(B,) int64."""
-        data = np.array([0 if item is None else item for item in items], dtype=np.int64)
-        return Values(torch.from_numpy(data), presence(items))
-
-    def decode(self, data: torch.Tensor) -> list[str | None]:
-        """Places → ids; the shared place gives `None`."""
-        return [self.labels_[i] if i < len(self.labels_) else None for i in data.tolist()]
-
-    def is_known(self, raw: Any) -> bool:
-        """Whether the id has a place of its own."""
-        return raw in self._ids
 
     @property
     def spec(self) -> ValueSpec:

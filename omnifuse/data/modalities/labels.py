@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from omnifuse.core.values import Values
 from omnifuse.data.fetch import BadValue
-from omnifuse.data.modalities.processor import C, Processor, checked_text, is_absent
+from omnifuse.data.modalities.processor import C, Processor, checked_text, is_absent, presence
 
 WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
@@ -79,6 +81,27 @@ class LabelProcessor(Processor[C]):
     def _number(self, labels: list[str]) -> None:
         self.labels_ = labels
         self._ids = {label: i for i, label in enumerate(labels)}
+
+
+class OneLabelProcessor(LabelProcessor[C]):
+    """One label a row ↔ its number; the number K stands for all that have none of their own."""
+
+    def item(self, raw: Any) -> np.ndarray:
+        """() int64."""
+        return np.int64(self._ids.get(raw, len(self.labels_)))  # pyright: ignore[reportReturnType]
+
+    def collate(self, items: Sequence[np.ndarray | None]) -> Values:
+        """(B,) int64."""
+        data = np.array([0 if item is None else item for item in items], dtype=np.int64)
+        return Values(torch.from_numpy(data), presence(items))
+
+    def decode(self, data: torch.Tensor) -> list[str | None]:
+        """Numbers → labels; the number K gives `None`."""
+        return [self.labels_[i] if i < len(self.labels_) else None for i in data.tolist()]
+
+    def is_known(self, raw: Any) -> bool:
+        """Whether the label has a number of its own."""
+        return raw in self._ids
 
 
 def _natural(label: str) -> tuple[int, float, str]:

@@ -17,7 +17,7 @@ from omnifuse.data.decode.points import PLACES, decode_points, encode_points, po
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import PointsConfig
 from omnifuse.data.modalities.moments import Moments, standardise
-from omnifuse.data.modalities.processor import Facts, MediaProcessor, presence
+from omnifuse.data.modalities.processor import Facts, MediaProcessor, padded
 
 
 class PointsProcessor(MediaProcessor[PointsConfig]):
@@ -79,14 +79,7 @@ class PointsProcessor(MediaProcessor[PointsConfig]):
 
     def collate(self, items: Sequence[np.ndarray | None]) -> Values:
         """(B, N, 3 + F) float32 with a mask (B, N)."""
-        longest = max([1, *(len(item) for item in items if item is not None)])
-        data = np.zeros((len(items), longest, len(self.mean_)), dtype=np.float32)
-        mask = np.zeros((len(items), longest), dtype=bool)
-        for row, item in enumerate(items):
-            if item is not None:
-                data[row, : len(item)] = item
-                mask[row, : len(item)] = True
-        return Values(torch.from_numpy(data), presence(items), torch.from_numpy(mask))
+        return padded(items, (len(self.mean_),), np.float32)
 
     def decode(self, data: torch.Tensor) -> list[np.ndarray]:
         """(B, N, 3 + F) → (N, 3 + F) arrays in the user's units, with the padding."""

@@ -151,6 +151,18 @@ def checked_text(value: Any) -> str:
     return text
 
 
+def padded(items: Sequence[np.ndarray | None], width: tuple[int, ...], dtype: type[np.generic]) -> Values:
+    """Sequences (T, *width) of different lengths as one batch (B, max T, *width) with a mask (B, max T), at least one place long."""
+    longest = max([1, *(len(item) for item in items if item is not None)])
+    data = np.zeros((len(items), longest, *width), dtype=dtype)
+    mask = np.zeros((len(items), longest), dtype=bool)
+    for row, item in enumerate(items):
+        if item is not None:
+            data[row, : len(item)] = item
+            mask[row, : len(item)] = True
+    return Values(torch.from_numpy(data), presence(items), torch.from_numpy(mask))
+
+
 def presence(items: Sequence[np.ndarray | None]) -> torch.Tensor:
     """(B,) bool, which items are there."""
     return torch.tensor([item is not None for item in items], dtype=torch.bool)

@@ -14,7 +14,7 @@ from omnifuse.core.values import Values
 from omnifuse.data.decode.series import decode_series, encode_series, series_of
 from omnifuse.data.modalities.config import SeriesConfig
 from omnifuse.data.modalities.moments import Moments, standardise
-from omnifuse.data.modalities.processor import Facts, MediaProcessor, presence
+from omnifuse.data.modalities.processor import Facts, MediaProcessor, padded
 from omnifuse.data.modalities.timing import even_steps, split_time
 
 STEP_NAME = "seconds since the last step"
@@ -96,14 +96,7 @@ class SeriesProcessor(MediaProcessor[SeriesConfig]):
 
     def collate(self, items: Sequence[np.ndarray | None]) -> Values:
         """(B, T, C') float32 with a mask (B, T)."""
-        longest = max([1, *(len(item) for item in items if item is not None)])
-        data = np.zeros((len(items), longest, len(self._names())), dtype=np.float32)
-        mask = np.zeros((len(items), longest), dtype=bool)
-        for row, item in enumerate(items):
-            if item is not None:
-                data[row, : len(item)] = item
-                mask[row, : len(item)] = True
-        return Values(torch.from_numpy(data), presence(items), torch.from_numpy(mask))
+        return padded(items, (len(self._names()),), np.float32)
 
     def decode(self, data: torch.Tensor) -> list[np.ndarray]:
         """(B, T, C') → (T, C) arrays in the user's units, with the padding; NaN where a value is missing."""

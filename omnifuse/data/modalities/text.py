@@ -14,7 +14,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import TextConfig
-from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, presence
+from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, padded
 
 PAD, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
 
@@ -60,14 +60,7 @@ class TextProcessor(Processor[TextConfig]):
 
     def collate(self, items: Sequence[np.ndarray | None]) -> Values:
         """(B, T) int64 with a mask, padded to the longest of the batch (at least one position)."""
-        longest = max([1, *(len(item) for item in items if item is not None)])
-        data = np.zeros((len(items), longest), dtype=np.int64)
-        mask = np.zeros((len(items), longest), dtype=bool)
-        for row, item in enumerate(items):
-            if item is not None:
-                data[row, : len(item)] = item
-                mask[row, : len(item)] = True
-        return Values(torch.from_numpy(data), presence(items), torch.from_numpy(mask))
+        return padded(items, (), np.int64)
 
     def decode(self, data: torch.Tensor) -> list[str]:
         """(B, T) ids → texts; padding and marks are left out."""
