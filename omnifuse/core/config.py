@@ -51,6 +51,8 @@ def explain(error: ValidationError, config: type[BaseModel], where: str = "") ->
         return OmnifuseError(f"{path}: this option is required")
     fault = first["msg"].removeprefix("Value error, ")
     fault = fault[:1].lower() + fault[1:]
+    if first["type"] in ("tuple_type", "list_type"):
+        fault = "expected a list, as [one, two] or a line with `- ` for each"
     if first["type"] == "literal_error":
         expected = [word.strip(" '") for word in str(first.get("ctx", {}).get("expected")).replace(" or ", ",").split(",")]
         fault = nearest(first["input"], expected)

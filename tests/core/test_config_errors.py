@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from omnifuse.core.config import Config
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.config import DataConfig
 
 
 class Inner(Config):
@@ -111,3 +112,12 @@ def test_the_data_section_explains_itself(value: dict[str, Any], expected: str):
     with pytest.raises(OmnifuseError) as caught:
         DataConfig.parse({"source": "x.csv", **value}, "data")
     assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [({"source": "a.csv", "join": {"source": "b.csv"}}, "data.join"), ({"source": "a.csv", "windows": {"by": "who"}}, "data.windows.by")],
+)
+def test_one_thing_where_a_list_is_meant_is_said_in_words_of_yaml(value: dict[str, Any], where: str):
+    with pytest.raises(OmnifuseError, match=rf"{where}: expected a list, as \[one, two\]"):
+        DataConfig.parse(value, "data")
