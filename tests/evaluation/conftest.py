@@ -34,7 +34,7 @@ class Learned:
     @property
     def dataset(self) -> of.Dataset:
         """What it was trained on."""
-        return of.Dataset.open(next((self.run / "dataset").iterdir()))
+        return of.Dataset.open(self.run / "dataset")
 
 
 @pytest.fixture(scope="session")
