@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.clean.config import CleanConfig
 from omnifuse.data.clean.duplicates import (
+    DuplicateReport,
     find_duplicates,
     find_near_duplicates,
     near_labels,
@@ -31,7 +32,7 @@ from omnifuse.data.clean.missing import MissingCounter
 from omnifuse.data.clean.near import NearPairs
 from omnifuse.data.config import SPLITS, DataConfig, Split
 from omnifuse.data.groups import group_keys, merge_groups
-from omnifuse.data.leak import SAMPLE, check_splits_leak, leaks_among
+from omnifuse.data.leak import SAMPLE, SplitLeak, check_splits_leak, leaks_among
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.split import check_splits, divide_rows, read_splits, split_by_time
@@ -220,13 +221,25 @@ def _tell(
         groups = (config.split.by, named.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False))
     files = {name: value.codes for name, value in values.items() if processor_class(schema[name].modality).is_media}
     times = None if rows.times is None else (str(config.split.time), rows.times)
-    leaks += [leak.dump() for leak in check_splits_leak(ids, codes, groups=groups, rows=same, values=files, times=times)]
+    across = check_splits_leak(ids, codes, groups=groups, rows=same, values=files, times=times)
+    _name_origins([*duplicates, *across], rows)
+    leaks += [leak.dump() for leak in across]
     return {
         "duplicates": [report.dump() for report in duplicates if report.groups or report.left_out],
         "labels": labels,
         "missing": missing.report().dump(),
         "leaks": leaks,
     }
+
+
+def _name_origins(found: Sequence[DuplicateReport | SplitLeak], rows: SortedRows) -> None:
+    """Say beside the id of each row that is named where it was read."""
+    examples = [example for each in found for example in each.examples]
+    named = pa.array(sorted({row for example in examples for row in example["rows"]}), type=rows.ids.type)
+    places = pc.index_in(named, rows.ids)
+    origins = dict(zip(named.to_pylist(), rows.origins.take(places).to_pylist(), strict=True))
+    for example in examples:
+        example["from"] = [origins[row] for row in example["rows"]]
 
 
 def _first_of_equals(ids: pa.Array) -> np.ndarray:

@@ -18,8 +18,8 @@ from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.modalities.processor import Facts
 from omnifuse.data.store import MediaReader, reader_of
 
-ID, SPLIT, GROUP = "__id__", "__split__", "__group__"
-FORMAT = 2
+ID, SPLIT, GROUP, ORIGIN = "__id__", "__split__", "__group__", "__from__"
+FORMAT = 3
 _TYPES = {
     "string": pa.string(),
     "double": pa.float64(),
@@ -37,7 +37,7 @@ class WrittenRows(Protocol):
         ...
 
     def batches(self) -> Iterator[dict[str, pa.Array]]:
-        """Their marks (`__id__`, `__split__`, `__group__`) and values, a few rows at a time, by column."""
+        """Their marks (`__id__`, `__split__`, `__group__`, `__from__`) and values, a few rows at a time, by column."""
         ...
 
 
@@ -89,7 +89,7 @@ class Dataset:
         import lance
 
         stored = {name: f"c{position}" for position, name in enumerate(schema.used)}  # Lance refuses some names, such as `a.b`
-        marks = [(ID, pa.string()), (SPLIT, pa.string()), (GROUP, pa.string())]
+        marks = [(name, pa.string()) for name in (ID, SPLIT, GROUP, ORIGIN)]
         types = pa.schema([*marks, *((stored[name], type_) for name, type_ in arrow_types(schema).items())])
         absent = dict.fromkeys(schema.used, 0)
         digest = hashlib.blake2b(repr(list(schema.used)).encode(), digest_size=16)
@@ -100,7 +100,7 @@ class Dataset:
                     absent[name] += part[name].null_count
                 for pair in zip(part[ID].to_pylist(), part[SPLIT].to_pylist(), strict=True):
                     digest.update("\x1f".join(pair).encode() + b"\x1e")
-                yield pa.record_batch([part[ID], part[SPLIT], part[GROUP], *(part[name] for name in stored)], schema=types)
+                yield pa.record_batch([part[name] for name in (*dict(marks), *stored)], schema=types)
 
         lance.write_dataset(pa.RecordBatchReader.from_batches(types, batches()), str(folder / "rows.lance"))
         columns = {name: schema[name].dump() for name in schema.used}
@@ -146,6 +146,10 @@ class Dataset:
     def ids(self) -> list[str]:
         """The stable id of every row, in order."""
         return self.take(range(len(self)), [ID])[ID]
+
+    def origins(self, index: Sequence[int] | np.ndarray | None = None) -> list[str]:
+        """Where rows stood when they were read, such as `train.csv:17` for the 17th row; of every row by default."""
+        return self.take(range(len(self)) if index is None else index, [ORIGIN])[ORIGIN]
 
     def present(self, name: str) -> Iterator[Any]:
         """Values of a column that are there, in order; files for media columns."""

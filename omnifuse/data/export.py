@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from omnifuse.core.atomic import replacing
 from omnifuse.core.errors import OmnifuseError, unknown
-from omnifuse.data.dataset import GROUP, ID, Dataset, arrow_types
+from omnifuse.data.dataset import GROUP, ID, ORIGIN, Dataset, arrow_types
 from omnifuse.data.decode.kinds import ending_of
 from omnifuse.data.modalities.fitting import processor_class
 
@@ -33,7 +33,7 @@ def export(dataset: Dataset, folder: str | Path, kind: str) -> Path:
       which says its split too.
     - `datasets`: what `datasets.load_from_disk` opens, with Image, Audio and Video features (needs the extra `datasets`).
 
-    Every row carries its id and its split group. Absent values are null (Parquet, datasets) or missing (WebDataset).
+    Every row carries its id, its split group and where it was read. Absent values are null (Parquet, datasets) or missing (WebDataset).
 
     Raises:
         OmnifuseError: unknown format, a folder that is already there, or a full disk.
@@ -106,7 +106,7 @@ def _datasets(dataset: Dataset, folder: Path) -> None:
 def _rows(dataset: Dataset) -> Iterator[list[dict[str, Any]]]:
     """Rows with their files, a few at a time."""
     media = _media_columns(dataset)
-    names = [ID, GROUP, *dataset.schema]
+    names = [ID, GROUP, ORIGIN, *dataset.schema]
     for start in range(0, len(dataset), BATCH_ROWS):
         columns = dataset.take(range(start, min(start + BATCH_ROWS, len(dataset))), names)
         for name in media:
@@ -126,7 +126,7 @@ def _schema(dataset: Dataset) -> pa.Schema:
     fields = [
         (name, file if name in media else moment if dataset.schema[name].modality == "datetime" else type_) for name, type_ in types.items()
     ]
-    return pa.schema([(ID, pa.string()), (GROUP, pa.string()), *fields])
+    return pa.schema([*((mark, pa.string()) for mark in (ID, GROUP, ORIGIN)), *fields])
 
 
 def _splits(dataset: Dataset) -> list[str]:

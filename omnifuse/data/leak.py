@@ -79,7 +79,7 @@ class SplitLeak:
         column: where; empty for whole rows.
         groups: how many such values, files or sets of rows.
         rows: how many rows hold them.
-        examples: the first 100, with row ids.
+        examples: the first 100, with row ids (`rows`) and, in a dataset, where these were read (`from`).
     """
 
     kind: str
@@ -93,7 +93,8 @@ class SplitLeak:
         return asdict(self) | {"examples": list(self.examples), "says": str(self)}
 
     def __str__(self) -> str:
-        first = f" (such as row {self.examples[0]['rows'][0]})" if self.examples else ""
+        named = self.examples[0].get("from", self.examples[0]["rows"]) if self.examples else []
+        first = f" (such as row {named[0]})" if named else ""
         return {
             "group": f"{self.groups} values of {self.column} are in more than one split, in {self.rows} rows{first}",
             "exact": f"{self.groups} rows are repeated in another split, {self.rows} rows in all{first}",

@@ -18,7 +18,7 @@ from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.arrange import arrange
 from omnifuse.data.config import SPLITS, DataConfig, Split
-from omnifuse.data.dataset import FORMAT, GROUP, ID, SPLIT, Dataset
+from omnifuse.data.dataset import FORMAT, GROUP, ID, ORIGIN, SPLIT, Dataset
 from omnifuse.data.fetch import is_address, shown
 from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.modalities.config import column_config
@@ -158,7 +158,7 @@ def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progres
     counts = Counts()
     read = 0
     for columns in scanner.scan(part.table, part.name, part.root, counts):
-        staging.add(columns, part.split)
+        staging.add(columns, part.split, part.name)
         if progress:
             progress(counts.read - read)
         read = counts.read
@@ -172,7 +172,7 @@ def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progres
 
 def _check_columns(part: Part, schema: Schema, config: DataConfig) -> None:
     names = part.table.column_names
-    for name in {ID, SPLIT, GROUP} & set(schema.used):
+    for name in {ID, SPLIT, GROUP, ORIGIN} & set(schema.used):
         raise OmnifuseError(f"columns.{name}: this name is kept for the dataset itself; take another one, with `source: {name}`")
     where = f" in the {part.split} table" if part.split else ""
     for name in schema.used:

@@ -25,6 +25,7 @@ from omnifuse.data.table import Table, iterate_rows
 CHUNK_ROWS, CHUNK_BYTES = 2048, 64_000_000
 TASK_FILES, TASK_BYTES = 32, 16_000_000
 MISSING = (-2, -2)  # size and time of a file that is not there
+ROW = ("row",)  # where the number of a row is kept beside its values, which have names
 QUARANTINE = ("source", "row", "column", "value", "reason")
 
 
@@ -138,7 +139,11 @@ class Scanner:
         self._places: list[str] = []
 
     def scan(self, table: Table, name: str, root: Path, counts: Counts) -> Iterator[dict[str, list[Any]]]:
-        """Chunks of canonical rows, by column; the columns that splits look at are there as they were read, under `("split", name)`."""
+        """Chunks of canonical rows, by column.
+
+        The columns that splits look at are there as they were read, under `("split", name)`, and under `ROW` the number of
+        each row in the table, from 1.
+        """
         sources = {self.schema[column].source for column in self.schema.used}
         windows = self.config.windows
         self._places = [*windows.by, windows.number_column] if windows else []
@@ -174,9 +179,11 @@ class Scanner:
                 counts.without_target += 1
             else:
                 kept.append(place)
+        first = counts.read + 1
         counts.read += len(chunk)
         counts.kept += len(kept)
         result: dict[Any, list[Any]] = {column: [values[place] for place in kept] for column, values in columns.items()}
+        result[ROW] = [first + place for place in kept]
         for column in self.config.split.columns:
             result["split", column] = [chunk[place][column] for place in kept]
         return result

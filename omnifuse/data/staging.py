@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import Split, SplitConfig
-from omnifuse.data.dataset import GROUP, ID, SPLIT, arrow_types
+from omnifuse.data.dataset import GROUP, ID, ORIGIN, SPLIT, arrow_types
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import MODALITIES, DatetimeConfig
 from omnifuse.data.modalities.processor import is_absent
-from omnifuse.data.scan import row_ids
+from omnifuse.data.scan import ROW, row_ids
 
 BATCH_ROWS = 4096
 STRATUM, TIME = "__stratum__", "__time__"
@@ -42,24 +42,26 @@ class Staging:
         self.path, self.schema, self.split = path, schema, split
         self.columns = list(schema.used)
         self._pattern = re.compile(split.pattern) if split.pattern else None
-        marks = [(ID, pa.string()), (GROUP, pa.string()), (SPLIT, pa.string()), (STRATUM, pa.string()), (TIME, pa.float64())]
-        self._arrow = pa.schema([*marks, *arrow_types(schema).items()])
+        words = [(name, pa.string()) for name in (ID, GROUP, SPLIT, STRATUM, ORIGIN)]
+        self._arrow = pa.schema([*words, (TIME, pa.float64()), *arrow_types(schema).items()])
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
-    def add(self, columns: dict[Any, list[Any]], split: Split | None) -> None:
-        """Write some rows of one source."""
+    def add(self, columns: dict[Any, list[Any]], split: Split | None, source: str) -> None:
+        """Write some rows of a source."""
         if self._writer is None:
             self._writer = pa.ipc.new_file(pa.OSFile(str(self.path), "wb"), self._arrow)
         values = {name: columns[name] for name in self.columns}
         ids = row_ids(values, self.columns)
         if not ids:
             return
+        short = source.rstrip("/").rpartition("/")[2]
         marks = {
             ID: ids,
             GROUP: self._mark(columns, self.split.by or self.split.column, len(ids), self._group),
             SPLIT: [split] * len(ids),
             STRATUM: self._mark(columns, self.split.stratify, len(ids), _word),
             TIME: self._mark(columns, self.split.time, len(ids), _moment),
+            ORIGIN: [f"{short}:{row}" for row in columns[ROW]],
         }
         batch = marks | values
         arrays = [pa.array(batch[field.name], type=field.type) for field in self._arrow]
@@ -70,8 +72,8 @@ class Staging:
         assert self._writer is not None, "rows were checked to be there"
         self._writer.close()
         table = pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
-        marks = table.select([ID, GROUP, SPLIT, STRATUM, TIME])
-        order = pc.sort_indices(marks, sort_keys=[(name, "ascending") for name in marks.column_names])
+        marks = table.select([ID, GROUP, SPLIT, STRATUM, TIME, ORIGIN])
+        order = pc.sort_indices(marks, sort_keys=[(name, "ascending") for name in marks.column_names if name != ORIGIN])
         marks = marks.take(order).combine_chunks()
         column = {name: marks.column(name).combine_chunks() for name in marks.column_names}
         return SortedRows(
@@ -81,6 +83,7 @@ class Staging:
             column[ID],
             column[GROUP],
             column[SPLIT],
+            column[ORIGIN],
             column[STRATUM] if self.split.stratify else None,
             column[TIME].to_numpy(zero_copy_only=False) if self.split.time else None,
         )
@@ -105,7 +108,7 @@ class Staging:
 class SortedRows:
     """Rows in the order of their ids.
 
-    Memory: id, group, split and place of every row; values stay on disk.
+    Memory: id, group, split, origin and place of every row; values stay on disk.
     """
 
     table: pa.Table
@@ -114,6 +117,7 @@ class SortedRows:
     ids: pa.Array
     groups: pa.Array
     splits: pa.Array
+    origins: pa.Array
     strata: pa.Array | None = None
     times: np.ndarray | None = None
 
@@ -129,6 +133,7 @@ class SortedRows:
             ids=self.ids.filter(mask),
             groups=self.groups.filter(mask),
             splits=self.splits.filter(mask),
+            origins=self.origins.filter(mask),
             strata=None if self.strata is None else self.strata.filter(mask),
             times=None if self.times is None else self.times[kept],
         )
@@ -143,7 +148,7 @@ class SortedRows:
         for start in range(0, len(self), size):
             places = self.order[start : start + size]
             part = self.table.select(names).take(pa.array(places))
-            marks = {ID: self.ids, SPLIT: self.splits, GROUP: self.groups}
+            marks = {ID: self.ids, SPLIT: self.splits, GROUP: self.groups, ORIGIN: self.origins}
             yield {name: mark.slice(start, len(places)) for name, mark in marks.items()} | {
                 n: part.column(n).combine_chunks() for n in names
             }

@@ -14,7 +14,7 @@ from omnifuse.data.annotate.report import Fact, Section, write_page
 from omnifuse.data.annotate.rows import Chunk, Subset
 from omnifuse.data.annotate.showing import exhibits
 from omnifuse.data.annotate.votes import write_csv
-from omnifuse.data.dataset import SPLIT, Dataset
+from omnifuse.data.dataset import ORIGIN, SPLIT, Dataset
 from omnifuse.page.blocks import Bar, Bars, Cell, Gallery, Table
 from omnifuse.page.words import counted, percent, shorten
 from omnifuse.study.label_errors import LabelErrors, LabelIssue
@@ -25,20 +25,22 @@ MOST_SHOWN, MOST_LISTED, MOST_PAIRS = 60, 500, 20
 
 def write_label_errors(found: LabelErrors, dataset: Dataset, out: Path) -> Path:
     """Write `label_errors.csv` (the worst first), `quality.csv` (every row) and the page."""
-    shown = [SPLIT, *(name for name in dataset.schema.inputs if dataset.schema[name].modality in ("text", "category", "number", "set"))]
+    short = [name for name in dataset.schema.inputs if dataset.schema[name].modality in ("text", "category", "number", "set")]
+    shown = [ORIGIN, SPLIT, *short]
     cells = dataset.take([issue.place for issue in found.issues], shown) if found.issues else {}
     lines = [
-        [number + 1, i.row, i.given, i.suggested, i.quality, _blank(i.probability), *(cells[name][number] for name in shown)]
+        [number + 1, i.row, *(cells[name][number] for name in shown[:2]), i.given, i.suggested, i.quality, _blank(i.probability)]
+        + [cells[name][number] for name in short]
         for number, i in enumerate(found.issues)
     ]
-    head = ["rank", "id", "given", "suggested", "quality", "probability", "split", *shown[1:]]
+    head = ["rank", "id", "from", "split", "given", "suggested", "quality", "probability", *short]
     write_csv(out / "label_errors.csv", head, lines)
     given = dataset.take(range(len(dataset)), [found.target])[found.target]
     flagged = {issue.place for issue in found.issues}
     judged = np.flatnonzero(~np.isnan(found.quality)).tolist()
-    ids = dataset.ids()
-    quality = ([ids[row], given[row], float(found.quality[row]), "yes" if row in flagged else ""] for row in judged)
-    write_csv(out / "quality.csv", ["id", "given", "quality", "likely wrong"], quality)
+    ids, origins = dataset.ids(), dataset.origins()
+    quality = ([ids[row], origins[row], given[row], float(found.quality[row]), "yes" if row in flagged else ""] for row in judged)
+    write_csv(out / "quality.csv", ["id", "from", "given", "quality", "likely wrong"], quality)
     facts = [
         Fact("rows judged", f"{found.rows:,}"),
         Fact("likely wrong", f"{len(found.issues):,} ({percent(len(found.issues), found.rows)})"),
@@ -62,13 +64,15 @@ def _error_words(found: LabelErrors) -> list[str]:
 def _error_sections(found: LabelErrors, dataset: Dataset) -> list[Section]:
     top = found.issues[:MOST_SHOWN]
     rows = Subset(dataset, [issue.place for issue in top])
-    shown = exhibits(dataset.schema, rows, [_said(issue) for issue in top], [_short(issue.row) for issue in top])
+    shown = exhibits(dataset.schema, rows, [_said(issue) for issue in top], dataset.origins([issue.place for issue in top]))
     pairs = found.confusions[:MOST_PAIRS]
     total = max(1, len(found.issues))
     bars = [Bar(f"{given} → {suggested}", [count / total], f"{count:,}") for given, suggested, count in pairs]
+    listed_issues = found.issues[:MOST_LISTED]
+    origins = dataset.origins([issue.place for issue in listed_issues])
     lines = [
-        [Cell(str(number), number), i.row, i.given, i.suggested, Cell(f"{i.quality:.4f}", i.quality), _probability(i)]
-        for number, i in enumerate(found.issues[:MOST_LISTED], start=1)
+        [Cell(str(number), number), origin, i.given, i.suggested, Cell(f"{i.quality:.4f}", i.quality), _probability(i)]
+        for number, (i, origin) in enumerate(zip(listed_issues, origins, strict=True), start=1)
     ]
     head = ["", "row", "given", "suggested", "quality", "probability"]
     listed = f"the first {len(lines):,} of {len(found.issues):,}; all of them are in label_errors.csv"

@@ -91,6 +91,19 @@ def test_a_test_table_that_repeats_training_rows_is_a_leak_with_the_rows_named(t
     assert leak["rows"] == 6
     ids = dict(zip(dataset.ids(), dataset.take(range(len(dataset)), ["text"])["text"], strict=True))
     assert {ids[row] for example in leak["examples"] for row in example["rows"]} == {"number 0", "number 1", "number 2"}
+    found = {ids[example["rows"][0]]: sorted(word.rpartition(":")[2] for word in example["from"]) for example in leak["examples"]}
+    assert found == {"number 0": ["1", "18"], "number 1": ["19", "2"], "number 2": ["20", "3"]}, "where each was read"
+    assert leak["examples"][0]["from"][0] in leak["says"]
+
+
+def test_rows_say_where_they_were_read_also_behind_rows_that_were_set_aside(tmp_path: Path):
+    table = tmp_path / "rows.csv"
+    table.write_text("size,answer\n" + "".join(f"{'broken' if i % 10 == 3 else i},{'ab'[i % 2]}\n" for i in range(200)))
+    schema = Schema.parse({"size": "number", "answer": {"modality": "category", "role": "target"}})
+    dataset = prepare(table, schema, DataConfig.parse({"source": str(table), "quarantine_share": 0.2}), store=tmp_path / "store")
+    sizes = dataset.take(range(len(dataset)), ["size"])["size"]
+    assert dataset.origins() == [f"rows.csv:{int(size) + 1}" for size in sizes]
+    assert dataset.split("test").origins([0]) == [f"rows.csv:{int(dataset.split('test').take([0], ['size'])['size'][0]) + 1}"]
 
 
 def test_a_group_divided_by_a_given_split_is_a_leak(tmp_path: Path):

@@ -28,7 +28,8 @@ class DuplicateReport:
         rows: rows in them; without `groups` of these none would repeat another.
         across_groups, across_rows: those sets that have rows in more than one split, and their rows.
         left_out: comparisons that were passed over, see `NearPairs`.
-        examples: the first sets, those across splits first: `rows` (ids), `splits`, `size` and for near ones `distance`.
+        examples: the first sets, those across splits first: `rows` (ids), `splits`, `size`, for near ones `distance`, and in a
+            dataset where the rows were read, `from`.
     """
 
     column: str

@@ -121,8 +121,8 @@ def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
     note = f"the first {len(examples)} of {counted(max(report.get('groups', 0), across), 'group')}, those across splits first"
     kind = "Near duplicates" if report.get("kind") == "near" else "Duplicates"
     if column not in dataset.schema:
-        rows = [(listed(list(e.get("rows", [])), 2), listed(sorted(set(e.get("splits", [])))), str(e.get("size", ""))) for e in examples]
-        return [Table(f"{kind} of whole rows", note, ("rows (ids)", "splits", "rows in the group"), rows, (2,))]
+        rows = [(listed(_named(e), 2), listed(sorted(set(e.get("splits", [])))), str(e.get("size", ""))) for e in examples]
+        return [Table(f"{kind} of whole rows", note, ("rows", "splits", "rows in the group"), rows, (2,))]
     modality, is_exact = dataset.schema[column].modality, report.get("kind") == "exact"
     if is_exact and not across:
         return []  # one file in several rows, on one side
@@ -138,9 +138,9 @@ def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
         return [Gallery(title, note, exhibits, wide=True)]
     if modality == "text":
         texts = [
-            (shorten(str(values[row]), 240), f"{split}{_distance(modality, example) if row == pair[-1][0] else ''}")
+            (shorten(str(values[row]), 240), f"{side}{_distance(modality, example) if row == pair[-1][0] else ''}")
             for pair, example in zip(members, examples, strict=True)
-            for row, split in pair
+            for row, side in pair
             if values.get(row) is not None
         ]
         return [Texts(title, note, texts)]
@@ -148,10 +148,17 @@ def _examples(dataset: Dataset, report: Mapping[str, Any]) -> list[Block]:
 
 
 def _pair(example: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Two rows of a group, of different splits where it has them."""
-    rows = list(zip(example.get("rows", []), example.get("splits", []), strict=False))
-    other = next((row for row in rows if rows and row[1] != rows[0][1]), None)
-    return [rows[0], other] if other else rows[:MEMBERS_SHOWN]
+    """Two rows of a group, of different splits where it has them: the id of each, and its split with where it was read."""
+    rows, splits = list(example.get("rows", [])), list(example.get("splits", []))
+    other = next((place for place, split in enumerate(splits) if split != splits[0]), None)
+    chosen = [0, other] if other else range(min(MEMBERS_SHOWN, len(rows)))
+    origins = _named(example)
+    return [(rows[place], f"{splits[place]} · {origins[place]}") for place in chosen]
+
+
+def _named(example: Mapping[str, Any]) -> list[str]:
+    """Where the rows of an example were read; their ids in a dataset that does not say so."""
+    return [str(row) for row in example.get("from", example.get("rows", []))]
 
 
 def _exhibit(
@@ -160,7 +167,7 @@ def _exhibit(
     """The files of a pair beside each other; the one file of rows that share it."""
     files = dataset.media([key for key in keys if key is not None])
     size = f", {example['size']:,} rows in all" if example.get("size", 0) > len(pair) else ""
-    caption, note = " · ".join(split for _, split in pair), _distance(modality, example).lstrip(", ") + size
+    caption, note = " | ".join(side for _, side in pair), _distance(modality, example).lstrip(", ") + size
     try:
         if modality == "image":
             return Exhibit(caption, [thumbnail(data, SIDE) for data in files], note=note.lstrip(", "))

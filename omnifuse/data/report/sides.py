@@ -93,8 +93,8 @@ def _says(leak: Mapping[str, Any]) -> str:
 
 
 def _named(leak: Mapping[str, Any]) -> str:
-    ids = [str(row) for example in leak.get("examples") or [] for row in example.get("rows", [])]
-    return shorten(listed(ids, 6), 240)
+    rows = [str(row) for example in leak.get("examples") or [] for row in example.get("from", example.get("rows", []))]
+    return shorten(listed(rows, 6), 240)
 
 
 def _is_plain(leak: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
