@@ -64,14 +64,23 @@ def _finding(dataset: Dataset, samples: Mapping[str, ColumnSample], report: Mapp
     what = what or f"nearly repeat another in {column}"
     if across:
         held_out = sum(count for split, count in dataset.manifest.get("splits", {}).items() if split != "train")
-        mend = "data.clean.near_duplicates: together" if kind == "near" else "data.split.by"
-        text = f"{across:,} rows {what} across splits, so that test figures look better than they are; {mend} keeps them on one side"
+        text = f"{across:,} rows {what} across splits, so that test figures look better than they are; {_mend(dataset, report)}"
         grave = across > GRAVE * max(1, held_out) and not (modality == "text" and _is_short(samples[column]))
         return [Finding("stop" if grave else "look", text, "duplicates")]
     if inside:
         many = inside > MANY * dataset.manifest.get("rows", len(dataset)) and not (column and kind == "exact")
         return [Finding("look" if many else "good", f"{inside:,} rows {what}, none of them across splits", "duplicates")]
     return []
+
+
+def _mend(dataset: Dataset, report: Mapping[str, Any]) -> str:
+    """What keeps such rows on one side; nothing moves the rows of a table that was given as one split."""
+    given = set(dataset.manifest.get("sources") or {}) & {"validation", "test"}
+    crossing = [set(example.get("splits", [])) for example in report.get("examples") or []]
+    if any(given & splits for splits in crossing if len(splits) > 1):
+        return f"the {listed(sorted(given))} rows were given as such, so they stay where they are: take such rows out of one of the tables"
+    option = "data.clean.near_duplicates: together" if report.get("kind") == "near" else "data.split.by"
+    return f"{option} keeps them on one side"
 
 
 def _is_short(sample: ColumnSample) -> bool:

@@ -271,6 +271,10 @@ def test_near_duplicates_stand_side_by_side(dataset: Dataset, tmp_path: Path) ->
     text = Page(page).text
     assert f"{report.across_rows} rows nearly repeat another in picture <b> across splits" in text
     assert "2 rows that repeated others were dropped" in text
+    assert "together keeps them on one side" in text
+    given = with_manifest(dataset, duplicates=[report.dump()], sources={"train": {}, "test": {}})
+    text = Page(page_of(given, tmp_path / "given")).text
+    assert "the test rows were given as such" in text and "keeps them on one side" not in text, "no option moves a given row"
 
 
 def test_a_file_in_two_splits_is_told_once(dataset: Dataset, tmp_path: Path) -> None:
