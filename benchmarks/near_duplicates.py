@@ -29,6 +29,8 @@ COPIES = 300
 
 
 def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Save a picture as JPEG and read it back."""
+
     def change(pixels: np.ndarray) -> np.ndarray:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
@@ -38,6 +40,8 @@ def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scaled(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a picture larger or smaller."""
+
     def change(pixels: np.ndarray) -> np.ndarray:
         height, width = (max(8, round(side * factor)) for side in pixels.shape[:2])
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
@@ -46,10 +50,13 @@ def scaled(factor: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def lit(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a picture lighter or darker."""
     return lambda pixels: np.clip(pixels * factor, 0, 255).astype(np.uint8)
 
 
 def coded(format: str, subtype: str | None = None) -> Callable[[np.ndarray], tuple[np.ndarray, int]]:
+    """Save a sound in a format and read it back."""
+
     def change(wave: np.ndarray) -> tuple[np.ndarray, int]:
         buffer = io.BytesIO()
         soundfile.write(buffer, wave, 8000, format=format, subtype=subtype)
@@ -88,6 +95,7 @@ def report(
     limits: Sequence[float],
     changes: dict[str, Callable[[Any], Any]],
 ) -> None:
+    """Measure one set: pairs found at each limit among its own values, and copies found after each change of 300 of them."""
     began = time.perf_counter()
     prints = [fingerprint(value) for value in values]
     each = (time.perf_counter() - began) / len(prints)
@@ -113,14 +121,17 @@ def report(
 
 
 def pictures(paths: Sequence[Path]) -> list[np.ndarray]:
+    """Decode the files."""
     return [decode_image(path.read_bytes()) for path in paths]
 
 
 def edited(text: str) -> str:
+    """Change a text a little."""
     return text.replace(" the ", " THE ").replace(".", "!", 1) + " Thanks."
 
 
 def scale() -> None:
+    """Time the search among a million random fingerprints, with a hundred planted pairs."""
     random = np.random.default_rng(0)
     whole = random.integers(0, 256, (1_000_000, IMAGE_BYTES), dtype=np.uint8)
     whole[500_000:500_100] = whole[:100]
@@ -135,6 +146,7 @@ def scale() -> None:
 
 
 def main() -> None:
+    """Measure every set."""
     report("emoji", pictures(sorted((DATA / "emoji/png").glob("*.png"))), image_fingerprint, near_images, (4, 6, 8), IMAGE_CHANGES)
     report(
         "covid_xray", pictures(sorted((DATA / "covid_xray/jpg").glob("*.jpg"))), image_fingerprint, near_images, (4, 6, 8), IMAGE_CHANGES

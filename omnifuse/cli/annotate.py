@@ -175,8 +175,9 @@ def errors(
     found = find_label_errors(dataset, loaded, out, target=column, folds=folds, observer=_Lines())
     report = write_label_errors(found, dataset, out)
     console.print(f"{found.target}: {len(found.issues):,} of {found.rows:,} labels are likely wrong ({len(found.issues) / found.rows:.1%})")
-    for issue in found.issues[:5]:
-        console.print(f"  {issue.row}: {issue.given} → {issue.suggested} (quality {issue.quality:.4f})")
+    worst = found.issues[:5]
+    for issue, origin in zip(worst, dataset.origins([issue.place for issue in worst]), strict=True):
+        console.print(f"  {origin}: {issue.given} → {issue.suggested} (quality {issue.quality:.4f})")
     console.print(f"All: {out / 'label_errors.csv'}. Report: {report}")
 
 

@@ -91,6 +91,7 @@ def test_a_local_ray_gives_the_same_dataset(colours: tuple[Path, list[dict[str, 
     assert on_ray.manifest["content"] == here.manifest["content"]
     assert on_ray.path.name == here.path.name
     assert on_ray.ids() == here.ids()
+    assert on_ray.origins() == here.origins()
     assert on_ray.manifest["joins"] == here.manifest["joins"]
     assert (on_ray.path / "quarantine.csv").read_text() == (here.path / "quarantine.csv").read_text()
     keys = here.take(range(len(here)), ["picture"])["picture"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,13 @@ def test_numbers_that_are_far_off_are_found(tmp_path: Path):
     found = find_label_errors(dataset, recipe, tmp_path / "study", folds=2)
     prices = {rows[i]["price"] for i in planted}
     assert {round(float(issue.given), 3) for issue in found.issues[:3]} == {float(f"{price:.6g}") for price in prices}
-    assert "likely wrong" in write_label_errors(found, dataset, tmp_path / "study").read_text()
+    page = write_label_errors(found, dataset, tmp_path / "study").read_text()
+    named = {f"the given table:{i + 1}" for i in planted}
+    with (tmp_path / "study" / "label_errors.csv").open(newline="") as file:
+        assert {line["from"] for line in list(csv.DictReader(file))[:3]} == named
+    assert "likely wrong" in page and all(origin in page for origin in named)
+    none = write_label_errors(replace(found, issues=[]), dataset, tmp_path / "none").read_text()
+    assert "No label of 200 looks wrong" in none
 
 
 def test_which_target_must_be_said_where_there_are_several(tmp_path: Path):
