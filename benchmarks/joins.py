@@ -53,10 +53,10 @@ def result_of(case: str, folder: Path) -> Iterator[int]:
     from omnifuse.data.join.config import JoinConfig, WindowsConfig
     from omnifuse.data.join.join import join_table
     from omnifuse.data.join.windows import cut_windows
-    from omnifuse.data.table import LocalTable, iterate_rows
+    from omnifuse.data.table import Table, iterate_rows, read_table
 
-    def read(name: str) -> Any:
-        return daft.read_parquet(str(folder / f"{name}.parquet"))
+    def read(name: str) -> Table:
+        return read_table(folder / f"{name}.parquet")
 
     def join(left: str, right: str, **options: Any) -> Any:
         return join_table(read(left), JoinConfig.parse({"source": "x", **options}), read(right), name="x")[0]
@@ -64,7 +64,8 @@ def result_of(case: str, folder: Path) -> Iterator[int]:
     if case == "key":
         found = join("left", "right", on="k")
     elif case == "key, by Daft":
-        found = read("left").join(read("right"), on="k")
+        one, other = (daft.read_parquet(str(folder / f"{name}.parquet")) for name in ("left", "right"))
+        found = one.join(other, on="k")
     elif case == "asof":
         found = join("times", "samples", asof={"left": "t", "tolerance_s": 0.02}, columns=["x"])
     elif case == "window":
@@ -73,7 +74,7 @@ def result_of(case: str, folder: Path) -> Iterator[int]:
     else:
         options = {"by": ["r"], "order": "t", "columns": ["x", "y", "z"], "into": "w", "length": 100, "stride": 50}
         found = cut_windows(read("samples"), WindowsConfig.parse(options))[0]
-    if isinstance(found, LocalTable):
+    if isinstance(found, Table):
         yield from (1 for _ in iterate_rows(found))
     else:
         yield from (len(batch) for batch in found.to_arrow_iter())

@@ -82,8 +82,7 @@ def open_rows(source: Path, table: Path | None, run: Path | None, root: Path | N
     elif (source / "config.json").exists():
         about = read_json(source / "config.json", "trained run")
         schema = Schema.parse(about["columns"])
-        if Path(about.get("dataset", "")).is_dir() and about.get("dataset"):
-            dataset = Dataset.open(about["dataset"])
+        dataset = _of_run(about.get("dataset"), table)
         root = root or (Path(about["root"]) if about.get("root") else None)
         run = run or source
     elif source.is_file():
@@ -98,6 +97,20 @@ def open_rows(source: Path, table: Path | None, run: Path | None, root: Path | N
     if table is None and dataset is None:
         raise OmnifuseError(f"{source}: its dataset is no longer there; give the rows by --table")
     return OpenedRows(schema, dataset, pipeline, table, root or (table.parent if table else Path.cwd()))
+
+
+def _of_run(folder: str | None, table: Path | None) -> Dataset | None:
+    """The dataset a run was trained on, if it is still there; beside a table, also none if it cannot be read any more."""
+    from omnifuse.data.dataset import Dataset
+
+    if not folder or not Path(folder).is_dir():
+        return None
+    try:
+        return Dataset.open(folder)
+    except OmnifuseError:
+        if table is None:
+            raise
+        return None
 
 
 def _of_recipe(path: Path, table: Path | None, root: Path | None) -> tuple[Schema, Dataset | None, Path | None]:

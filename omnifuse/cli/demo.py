@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omnifuse.cli.options import Settings
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.recipes import RECIPES, write_recipe
 
 FIRST = "easy_vqa"
@@ -28,7 +28,6 @@ def demo(
     from omnifuse.cli.evaluate import evaluate_run, summary
     from omnifuse.cli.prepare import describe, show_report
     from omnifuse.cli.progress import console, counting, training_bar
-    from omnifuse.core.errors import unknown
     from omnifuse.train.fit import prepare_recipe
     from omnifuse.train.fit import train as run
     from omnifuse.train.recipe import Recipe

@@ -69,10 +69,13 @@ def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: 
     def joined() -> Iterator[dict[str, Any]]:
         answers = pipeline.predict_each(rows, probabilities=probabilities, root=root)
         for row, answer in zip(iterate_rows(read_table(rows), kept.names), answers, strict=True):
-            yield {**row, **{f"predicted_{name}": value for name, value in answer.items()}}
+            yield {**row, **_predicted(answer)}
+
+    def example() -> dict[str, Any]:
+        return _predicted(pipeline.predict([{}], probabilities=probabilities)[0])
 
     with counting("predicting") as progress, replacing(out) as temporary:
-        return _write(joined(), kept, temporary, out.suffix.lower(), progress)
+        return _write(joined(), kept, example, temporary, out.suffix.lower(), progress)
 
 
 def media_root(run: Path, root: Path | None) -> Path | None:
@@ -83,8 +86,29 @@ def media_root(run: Path, root: Path | None) -> Path | None:
     return root or (Path(known) if known else None)
 
 
-def _write(rows: Iterator[dict[str, Any]], given: pa.Schema, path: Path, ending: str, progress: Callable[[int], None]) -> int:
-    """Write rows a few thousand at a time; returns how many."""
+def _predicted(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer under the names it has beside the columns of the table."""
+    return {f"predicted_{name}": value for name, value in answer.items()}
+
+
+def _write(
+    rows: Iterator[dict[str, Any]],
+    given: pa.Schema,
+    example: Callable[[], dict[str, Any]],
+    path: Path,
+    ending: str,
+    progress: Callable[[int], None],
+) -> int:
+    """Write rows a few thousand at a time; returns how many.
+
+    Args:
+        rows: columns of the table and answers.
+        given: the columns of the table.
+        example: makes an answer; it says which columns there are when there is no row.
+        path: the file.
+        ending: its format.
+        progress: is told of each part.
+    """
     import pyarrow as pa
 
     count, writer, schema = 0, None, given
@@ -101,6 +125,7 @@ def _write(rows: Iterator[dict[str, Any]], given: pa.Schema, path: Path, ending:
                 writer = _writer(file, schema, ending)
             writer.write_table(_flat(pa.Table.from_pylist(part, schema=schema), ending))
         if writer is None and ending != ".jsonl":
+            schema = pa.schema([*given, *pa.Table.from_pylist([example()]).schema])
             writer = _writer(file, schema, ending)
         if writer is not None:
             writer.close()

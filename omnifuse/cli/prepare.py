@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from omnifuse.cli.options import RecipeFile, Settings
-from omnifuse.core.errors import OmnifuseError, nearest
+from omnifuse.core.errors import OmnifuseError, unknown
 
 if TYPE_CHECKING:
     from omnifuse.data.dataset import Dataset
-
-EXPORTS = ("parquet", "webdataset", "datasets")
 
 
 def prepare(
@@ -26,11 +24,12 @@ def prepare(
 ) -> None:
     """Turn the sources of a recipe into a prepared dataset, with a report (data.html)."""
     from omnifuse.cli.progress import console, counting
+    from omnifuse.data.export import FORMATS
     from omnifuse.train.fit import prepare_recipe
     from omnifuse.train.recipe import Recipe
 
-    if export_format not in EXPORTS:
-        raise OmnifuseError(f'--format: unknown format "{export_format}"; {nearest(export_format, EXPORTS)}')
+    if export_format not in FORMATS:
+        raise unknown("format", export_format, FORMATS, where="--format")
     if export is not None and export.exists():
         raise OmnifuseError(f"--export {export}: is already there; choose another folder")
     chosen = [f"data.runner={runner}"] if runner else []

@@ -44,3 +44,14 @@ def unknown(kind: str, name: object, known: Iterable[str], where: str = "") -> U
     """
     place = f"{where}: " if where else ""
     return UnknownName(f'{place}unknown {kind} "{name}"; {nearest(name, known)}')
+
+
+def first_line(error: BaseException, most: int = 160) -> str:
+    r"""The beginning of what another library says, for a message of one line; the kind of the error where it says nothing.
+
+    >>> first_line(ValueError("no header\nin this file"))
+    'no header'
+    >>> first_line(KeyError())
+    'KeyError'
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]

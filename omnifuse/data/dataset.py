@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from omnifuse.core.atomic import is_leftover, read_json, write_json
-from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.errors import OmnifuseError, first_line, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.fitting import processor_class
@@ -62,7 +62,7 @@ class Dataset:
             self._rows = lance.dataset(str(path / "rows.lance"))
             names = self._rows.to_table(columns=[SPLIT]).column(SPLIT).to_numpy(zero_copy_only=False)
         except (ValueError, OSError) as error:
-            raise OmnifuseError(f"{path}: this dataset is damaged; remove it and prepare it again ({str(error).splitlines()[0]})") from None
+            raise OmnifuseError(f"{path}: this dataset is damaged; remove it and prepare it again ({first_line(error)})") from None
         self._media = MediaReader(path.parent)
         self._index = np.arange(len(names)) if split is None else np.flatnonzero(names == split)
 
@@ -80,7 +80,10 @@ class Dataset:
             path = versions[-1].parent if versions else path
         manifest = read_json(path / "manifest.json", "prepared dataset")
         if manifest.get("format") != FORMAT:
-            raise OmnifuseError(f"{path}: this dataset has format {manifest.get('format')}, this omnifuse reads {FORMAT}; prepare it again")
+            raise OmnifuseError(
+                f"{path}: this dataset has format {manifest.get('format')}, this omnifuse reads {FORMAT}; prepare it again, and train"
+                " again what was trained on it (which still predicts, and is judged on a table with --data)"
+            )
         return cls(path, manifest)
 
     @staticmethod

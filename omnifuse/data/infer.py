@@ -11,15 +11,17 @@ from typing import Any
 
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Column
-from omnifuse.data import clues
+from omnifuse.data import clues, dataset
 from omnifuse.data.infer_objects import guess_object
 from omnifuse.data.infer_words import Guess, Kind, Look, guess_words
 from omnifuse.data.modalities.processor import is_absent
+from omnifuse.data.staging import STRATUM, TIME
 from omnifuse.data.table import iterate_rows, read_table
 
 SAMPLE = 5000
 MANY_LABELS = 50
 LEAST_GROUPS = 30
+MARKS = {dataset.ID, dataset.GROUP, dataset.SPLIT, dataset.ORIGIN, STRATUM, TIME}  # which prepare writes and keeps for itself
 IDENTIFIER = re.compile(r"(^|[\s_\-])(id|uuid|guid|index|idx|key)$|^unnamed: ?\d*$|^__\w+__$|^$", re.IGNORECASE)
 CAMEL_IDENTIFIER = re.compile(r"[a-z0-9](Id|ID)$")
 PERSON = re.compile(r"^(user|item|customer|product|author|member|shop|store)$", re.IGNORECASE)
@@ -57,8 +59,12 @@ class Found:
 
 
 def kept_together(found: Mapping[str, Found]) -> list[str]:
-    """Columns whose equal values should be on one side of the splits, groups before files."""
-    return sorted((name for name, item in found.items() if item.keeps_together), key=lambda name: found[name].kind != "group")
+    """Columns whose equal values should be on one side of the splits: groups, then those of a dataset before, then files."""
+
+    def rank(name: str) -> tuple[bool, bool]:
+        return found[name].kind != "group", name == dataset.GROUP
+
+    return sorted((name for name, item in found.items() if item.keeps_together), key=rank)
 
 
 def media_folder(found: Mapping[str, Found]) -> Path | None:
@@ -106,6 +112,8 @@ def _base(source: Any) -> Path:
 def _guess(look: Look, root: Path) -> Guess:
     if not look.words:
         return Guess(None, "empty", "empty")
+    if look.name in MARKS and not look.is_target:
+        return _mark(look)
     if not all(isinstance(value, str | int | float | Path) for value in look.values[:50]):
         modality, why, options = guess_object(look.values)
         return Guess(modality, why + (look.missing if modality else ""), _kind(modality), options)
@@ -129,6 +137,15 @@ def _folder(words: Sequence[str], root: Path) -> Path | None:
         if any("://" in word or (folder / word).is_file() for word in words):
             return folder
     return None
+
+
+def _mark(look: Look) -> Guess:
+    """What omnifuse itself wrote beside the rows of a dataset."""
+    if look.name == dataset.GROUP and look.distinct < len(look.values):
+        return Guess(None, f"groups of rows that a dataset kept together ({look.distinct} different){look.missing}", "group")
+    if look.name == dataset.SPLIT:
+        return Guess(None, "the split of a row in a dataset", "split")
+    return Guess(None, "a mark that omnifuse wrote", "identifier")
 
 
 def _aside(look: Look) -> Guess | None:

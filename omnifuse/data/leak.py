@@ -162,7 +162,7 @@ def _too_early(ids: Sequence[str], splits: np.ndarray, column: str, times: np.nd
 
 def _canonical(processor: Processor[Any], raw: Any) -> Any:
     try:
-        return processor.canonical(raw)
+        return processor.read(raw)
     except BadValue:
         return None
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.runner import make_runner
 from omnifuse.data.scan import MISSING, Counts, Scanner
 from omnifuse.data.sources import read_source, source_base, source_fingerprint, source_name
-from omnifuse.data.staging import Staging
+from omnifuse.data.staging import STRATUM, TIME, Staging
 from omnifuse.data.store import Store, reader_of
-from omnifuse.data.table import LocalTable, Table, iterate_rows, select_columns
+from omnifuse.data.table import Table, iterate_rows, select_columns, with_origins
 
 Progress = Callable[[int], None]
 FILES = "files.parquet"
@@ -83,7 +84,11 @@ def prepare(
         if _is_current(version):
             return Dataset.open(version).reading(schema)
     runner = make_runner(config.runner, config.ray_address)
-    parts = [_open_part(split, source, schema, config, base, root) for split, source in by_split.items()]
+    folders = _folders([source_name(source) for source in by_split.values()])
+    parts = [
+        _open_part(split, source, folder, schema, config, base, root)
+        for (split, source), folder in zip(by_split.items(), folders, strict=True)
+    ]
     for part in parts:
         _check_columns(part, schema, config)
     with scratch(store) as folder:
@@ -104,11 +109,12 @@ def prepare(
     return Dataset.open(version)
 
 
-def _open_part(split: Split | None, source: Any, schema: Schema, config: DataConfig, base: Path, root: Path | None) -> Part:
+def _open_part(split: Split | None, source: Any, folder: str, schema: Schema, config: DataConfig, base: Path, root: Path | None) -> Part:
     """Read a source, cut it into windows, join the others to it."""
     table, told = read_source(source, base), {}
     name = source_name(source)
     opened = [(name, table)]
+    table = with_origins(table, name.rstrip("/").rpartition("/")[2], folder)
     if config.windows:
         from omnifuse.data.join.windows import cut_windows
 
@@ -122,6 +128,13 @@ def _open_part(split: Split | None, source: Any, schema: Schema, config: DataCon
         table, report = join_table(table, join, rooted, name=other)
         told.setdefault("joins", []).append(report)
     return Part(split, table, name, root or source_base(source, base), opened, told)
+
+
+def _folders(names: list[str]) -> list[str]:
+    """What tells the folders of several sources apart: `a/` and `b/` for `x/a/rows.csv` and `x/b/rows.csv`, nothing for one folder."""
+    folders = [name.rstrip("/").split("/")[:-1] for name in names]
+    shared = sum(1 for _ in takewhile(lambda step: len(set(step)) == 1, zip(*folders, strict=False)))
+    return ["".join(f"{folder}/" for folder in each[shared:]) for each in folders]
 
 
 def _needed(table: Table, schema: Schema, config: DataConfig) -> list[str]:
@@ -147,7 +160,7 @@ def _rooted(table: Table, join: JoinConfig, schema: Schema, root: Path) -> Table
         for row in iterate_rows(table):
             yield {name: _full(root, value) if name in paths and isinstance(value, str) else value for name, value in row.items()}
 
-    return LocalTable(table.column_names, rows)
+    return Table(table.column_names, rows)
 
 
 def _full(root: Path, path: str) -> str:
@@ -158,21 +171,20 @@ def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progres
     counts = Counts()
     read = 0
     for columns in scanner.scan(part.table, part.name, part.root, counts):
-        staging.add(columns, part.split, part.name)
+        staging.add(columns, part.split)
         if progress:
             progress(counts.read - read)
         read = counts.read
     for name, table in part.opened:
-        if isinstance(table, LocalTable):
-            scanner.set_aside(table.bad_rows(), counts)
-            if notes := table.notes():
-                part.told.setdefault("notes", {})[name] = notes
+        scanner.set_aside(table.bad_rows(), counts)
+        if notes := table.notes():
+            part.told.setdefault("notes", {})[name] = notes
     return counts
 
 
 def _check_columns(part: Part, schema: Schema, config: DataConfig) -> None:
     names = part.table.column_names
-    for name in {ID, SPLIT, GROUP, ORIGIN} & set(schema.used):
+    for name in {ID, SPLIT, GROUP, ORIGIN, STRATUM, TIME} & set(schema.used):
         raise OmnifuseError(f"columns.{name}: this name is kept for the dataset itself; take another one, with `source: {name}`")
     where = f" in the {part.split} table" if part.split else ""
     for name in schema.used:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.data.fetch import BadValue, check_host
 
 A = TypeVar("A")
@@ -39,9 +39,10 @@ class NativeRunner:
 
 
 class RayRunner:
-    """Tasks on a Ray cluster; Daft reads and joins tables there too.
+    """Tasks on a Ray cluster.
 
-    Files named by paths must be visible from the machines of the cluster; media come back to this process, which writes them.
+    Files named by paths must be visible from the machines of the cluster; media come back to this process, which reads the
+    tables and writes the dataset.
     """
 
     def __init__(self, address: str | None = None) -> None:
@@ -54,20 +55,13 @@ class RayRunner:
             import ray
         except ImportError:
             raise OmnifuseError("data.runner: ray is not installed; pip install 'omnifuse[ray]'") from None
-        import daft
-
         if address is not None and address != "auto":
             _check_address(address)
         try:
             if not ray.is_initialized():
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise OmnifuseError(f"data.ray_address: no Ray cluster answers at {address} ({str(error).splitlines()[0][:120]})") from None
-        try:
-            daft.set_runner_ray(address=address)
-        except Exception as error:  # Daft lets the runner be chosen once in a process
-            if "ray" not in type(daft.runners.get_or_create_runner()).__name__.lower():  # pyright: ignore
-                raise OmnifuseError(f"data.runner: Daft has begun to work in this process already ({error})") from None
+            raise OmnifuseError(f"data.ray_address: no Ray cluster answers at {address} ({first_line(error, 120)})") from None
         self._ray = ray
         self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
 

@@ -20,12 +20,11 @@ from omnifuse.data.modalities.config import MODALITIES, ModalityConfig, column_c
 from omnifuse.data.modalities.processor import Facts, MediaProcessor, Processor
 from omnifuse.data.runner import Runner
 from omnifuse.data.store import Store, media_key, reader_of
-from omnifuse.data.table import Table, iterate_rows
+from omnifuse.data.table import READ_FROM, Table, iterate_rows
 
 CHUNK_ROWS, CHUNK_BYTES = 2048, 64_000_000
 TASK_FILES, TASK_BYTES = 32, 16_000_000
 MISSING = (-2, -2)  # size and time of a file that is not there
-ROW = ("row",)  # where the number of a row is kept beside its values, which have names
 QUARANTINE = ("source", "row", "column", "value", "reason")
 
 
@@ -141,15 +140,15 @@ class Scanner:
     def scan(self, table: Table, name: str, root: Path, counts: Counts) -> Iterator[dict[str, list[Any]]]:
         """Chunks of canonical rows, by column.
 
-        The columns that splits look at are there as they were read, under `("split", name)`, and under `ROW` the number of
-        each row in the table, from 1.
+        The columns that splits look at are there as they were read, under `("split", name)`, and under `READ_FROM`
+        where each row was read.
         """
         sources = {self.schema[column].source for column in self.schema.used}
         windows = self.config.windows
         self._places = [*windows.by, windows.number_column] if windows else []
         wanted = list(dict.fromkeys([*sources, *self.config.split.columns, *self._places]))
         examine = Examine(self.media, root, self._max_bytes, self.config.allow_private)
-        for chunk in _chunks(iterate_rows(table, wanted)):
+        for chunk in _chunks(iterate_rows(table, [*wanted, READ_FROM])):
             yield self._chunk(chunk, name, root, examine, counts)
 
     def _chunk(self, chunk: list[dict[str, Any]], name: str, root: Path, examine: Examine, counts: Counts) -> dict[Any, list[Any]]:
@@ -158,7 +157,7 @@ class Scanner:
         }
         self._fetch(columns, root, examine)
         bad: set[int] = set()
-        faults: list[tuple[int, str, str, str]] = []
+        faults: list[tuple[int, str, str, str]] = []  # place in the chunk, column, value, reason
         for column, values in columns.items():
             for place, value in enumerate(values):
                 if isinstance(value, BadValue):
@@ -166,7 +165,8 @@ class Scanner:
                     values[place] = None
                     bad.add(place)
         if faults:
-            self._tell(faults, name, counts)
+            faults.sort(key=lambda fault: fault[0])
+            self._tell([(*_place(name, chunk[place][READ_FROM]), *fault) for place, *fault in faults], counts)
         if self.config.bad_values == "absent":
             counts.absent_cells += len(faults)
             bad = set()
@@ -179,11 +179,10 @@ class Scanner:
                 counts.without_target += 1
             else:
                 kept.append(place)
-        first = counts.read + 1
         counts.read += len(chunk)
         counts.kept += len(kept)
         result: dict[Any, list[Any]] = {column: [values[place] for place in kept] for column, values in columns.items()}
-        result[ROW] = [first + place for place in kept]
+        result[READ_FROM] = [chunk[place][READ_FROM] for place in kept]
         for column in self.config.split.columns:
             result["split", column] = [chunk[place][column] for place in kept]
         return result
@@ -267,11 +266,9 @@ class Scanner:
             self._known[reader, str(root), reference.value] = result
         return result
 
-    def _tell(self, faults: list[tuple[int, str, str, str]], name: str, counts: Counts) -> None:
+    def _tell(self, rows: list[tuple[str, ...]], counts: Counts) -> None:
         """Write bad values to the quarantine table, or stop at the first."""
-        faults.sort(key=lambda fault: fault[0])
-        rows = [(name, counts.read + place + 1, column, value, reason) for place, column, value, reason in faults]
-        _, number, column, value, reason = rows[0]
+        name, number, column, value, reason = rows[0]
         counts.first_fault = counts.first_fault or f"{name}: row {number}, column {column}: {value}: {reason}"
         if self.config.bad_values == "error":
             raise OmnifuseError(f"{counts.first_fault} (mend it, or set data.bad_values: quarantine)")
@@ -299,6 +296,12 @@ class Scanner:
         with self._quarantine.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([QUARANTINE, *rows] if is_new else rows)
+
+
+def _place(source: str, origin: str) -> tuple[str, str]:
+    """The name of the source, or of its file where it has several, and the number of the row."""
+    file, _, number = origin.rpartition(":")
+    return source if source.endswith(file) else file, number
 
 
 def row_ids(rows: Mapping[str, list[Any]], names: Sequence[str]) -> list[str]:

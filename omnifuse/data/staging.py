@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from omnifuse.data.dataset import GROUP, ID, ORIGIN, SPLIT, arrow_types
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import MODALITIES, DatetimeConfig
 from omnifuse.data.modalities.processor import is_absent
-from omnifuse.data.scan import ROW, row_ids
+from omnifuse.data.scan import row_ids
+from omnifuse.data.table import READ_FROM
 
 BATCH_ROWS = 4096
 STRATUM, TIME = "__stratum__", "__time__"
@@ -44,9 +46,10 @@ class Staging:
         self._pattern = re.compile(split.pattern) if split.pattern else None
         words = [(name, pa.string()) for name in (ID, GROUP, SPLIT, STRATUM, ORIGIN)]
         self._arrow = pa.schema([*words, (TIME, pa.float64()), *arrow_types(schema).items()])
+        self._times = ""  # what the column of time holds
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
-    def add(self, columns: dict[Any, list[Any]], split: Split | None, source: str) -> None:
+    def add(self, columns: dict[Any, list[Any]], split: Split | None) -> None:
         """Write some rows of a source."""
         if self._writer is None:
             self._writer = pa.ipc.new_file(pa.OSFile(str(self.path), "wb"), self._arrow)
@@ -54,14 +57,13 @@ class Staging:
         ids = row_ids(values, self.columns)
         if not ids:
             return
-        short = source.rstrip("/").rpartition("/")[2]
         marks = {
             ID: ids,
             GROUP: self._mark(columns, self.split.by or self.split.column, len(ids), self._group),
             SPLIT: [split] * len(ids),
             STRATUM: self._mark(columns, self.split.stratify, len(ids), _word),
-            TIME: self._mark(columns, self.split.time, len(ids), _moment),
-            ORIGIN: [f"{short}:{row}" for row in columns[ROW]],
+            TIME: self._mark(columns, self.split.time, len(ids), self._moment),
+            ORIGIN: columns[READ_FROM],
         }
         batch = marks | values
         arrays = [pa.array(batch[field.name], type=field.type) for field in self._arrow]
@@ -94,6 +96,27 @@ class Staging:
             return [None] * rows
         canonical = name in self.schema and self.schema[name].role != "ignore" and not self.split.pattern
         return [None if is_absent(value) else read(value) for value in columns[name if canonical else ("split", name)]]
+
+    def _moment(self, value: Any) -> float | None:
+        """A number as it is, anything else as microseconds since 1970; a column holds one of the two."""
+        kind = "numbers"
+        try:
+            moment = float(value)
+        except (TypeError, ValueError):
+            kind = "dates"
+            try:
+                moment = MODALITIES.build(DatetimeConfig()).canonical(value)
+            except BadValue as error:
+                raise OmnifuseError(f"data.split.time: {error}") from None
+        if moment is None:
+            return None
+        if not math.isfinite(moment):
+            raise OmnifuseError(f"data.split.time: {value} is no moment")
+        self._times = self._times or kind
+        if self._times != kind:
+            mixed = f"{self.split.time} holds {self._times}, and {value!r}, which is one of the {kind}"
+            raise OmnifuseError(f"data.split.time: {mixed}; mend it, or leave it empty")
+        return moment
 
     def _group(self, value: Any) -> str | None:
         """What keeps rows together; without a value, or where the pattern finds nothing, a row stays alone."""
@@ -158,16 +181,3 @@ def _word(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # 7 and 7.0 are one patient
     return str(value).strip() or None
-
-
-def _moment(value: Any) -> float | None:
-    """A number as it is, anything else as microseconds since 1970."""
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        try:
-            return MODALITIES.build(DatetimeConfig()).canonical(value)
-        except BadValue as error:
-            raise OmnifuseError(f"data.split.time: {error}") from None

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 import omnifuse
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.data.modalities.config import ModalityConfig
 from omnifuse.data.modalities.processor import Facts
 
@@ -202,7 +202,7 @@ def append(path: Path, table: pa.Table, attempts: int = 10) -> None:
         except (OSError, ValueError) as error:
             raced = "already exists" in str(error).lower() or "conflict" in str(error).lower()
             if not raced or attempt == attempts - 1:
-                raise OSError(str(error).splitlines()[0]) from None
+                raise OSError(first_line(error)) from None
 
 
 def _is_table(path: Path) -> bool:
@@ -223,5 +223,5 @@ def _rows(path: Path, columns: Iterable[str] | None = None) -> Iterator[dict[str
 
 
 def _damaged(path: Path, error: Exception) -> OmnifuseError:
-    reason = str(error).splitlines()[0][:160]
+    reason = first_line(error)
     return OmnifuseError(f"{path}: this part of the store is damaged; remove {path.parent} and prepare again ({reason})")

@@ -1,22 +1,21 @@
-"""Tables: rows by column name, as a Daft data frame or read in this process. Nothing is interpreted here."""
+"""Tables: rows by column name, read one after another. Nothing is interpreted here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from omnifuse.core.errors import OmnifuseError
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import daft
     import pyarrow as pa
+
+READ_FROM: Any = ("read from",)  # beside the columns of a row, where it was read; no column can be called so
 
 
 @dataclass(frozen=True, eq=False)
-class LocalTable:
-    """A table that is read in this process, row by row.
+class Table:
+    """Rows, read one after another as often as they are asked for.
 
     Attributes:
         column_names: its columns.
@@ -26,6 +25,8 @@ class LocalTable:
         notes: counts worth a report, such as `files without metadata`.
         types: Arrow types of columns where they are known.
         select: begins to read only some columns, where that is less work.
+        arrow: begins to read some columns as Arrow batches, where they lie in such.
+        has_origins: whether `select` gives, asked for `READ_FROM`, the file and the number of the row in it, such as `a.csv:17`.
     """
 
     column_names: list[str]
@@ -34,9 +35,8 @@ class LocalTable:
     notes: Callable[[], dict[str, int]] = dict
     types: pa.Schema | None = None
     select: Callable[[Sequence[str]], Iterator[Mapping[str, Any]]] | None = None
-
-
-Table: TypeAlias = "daft.DataFrame | LocalTable"
+    arrow: Callable[[Sequence[str]], Iterator[pa.RecordBatch]] | None = None
+    has_origins: bool = False
 
 
 def read_table(source: Any) -> Table:
@@ -57,37 +57,44 @@ def read_table(source: Any) -> Table:
 
 def iterate_rows(table: Table, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows in the order of the table, a few at a time in memory."""
-    if isinstance(table, LocalTable):
-        names = table.column_names if columns is None else columns
-        rows = table.rows() if columns is None or table.select is None else table.select(columns)
-        yield from ({name: row.get(name) for name in names} for row in rows)
-        return
-    try:
-        for batch in (table if columns is None else table.select(*columns)).to_arrow_iter():
-            yield from batch.to_pylist()
-    except Exception as error:  # Daft raises many kinds, and finds damage only when it reads
-        raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
+    names = table.column_names if columns is None else columns
+    rows = table.rows() if columns is None or table.select is None else table.select(columns)
+    return ({name: row.get(name) for name in names} for row in rows)
+
+
+def with_origins(table: Table, name: str, folder: str = "") -> Table:
+    """The table, whose rows say under `READ_FROM`, when that is asked for, where they were read.
+
+    Args:
+        table: rows that do not say it themselves are numbered from 1.
+        name: of the source, for those.
+        folder: what stands before the names of files, where the same name is in several folders.
+    """
+
+    def select(columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        if READ_FROM not in columns:
+            return iterate_rows(table, columns)
+        asked = columns if table.has_origins else [column for column in columns if column != READ_FROM]
+        rows = enumerate(iterate_rows(table, asked), start=1)
+        return ({**row, READ_FROM: f"{folder}{row.get(READ_FROM) or f'{name}:{number}'}"} for number, row in rows)
+
+    return replace(table, select=select, has_origins=True)
 
 
 def select_columns(table: Table, names: Sequence[str]) -> Table:
     """The table with these columns alone."""
-    return replace(table, column_names=list(names)) if isinstance(table, LocalTable) else table.select(*names)
+    return replace(table, column_names=list(names))
 
 
 def count_rows(source: Any) -> int:
     """Number of rows of a table, or of what `read_table` takes."""
-    table = source if isinstance(source, LocalTable) else read_table(source)
-    return sum(1 for _ in iterate_rows(table, [])) if isinstance(table, LocalTable) else table.count_rows()
+    return sum(1 for _ in iterate_rows(source if isinstance(source, Table) else read_table(source), []))
 
 
 def written_schema(table: Table) -> pa.Schema:
     """Arrow types of the columns that can be written as a table again: all but those that hold bytes or objects."""
     import pyarrow as pa
 
-    if isinstance(table, LocalTable):
-        known = table.types or pa.schema([])
-        types = {name: known.field(name).type if name in known.names else pa.string() for name in table.column_names}
-        schema = pa.schema(list(types.items()))
-    else:
-        schema = table.schema().to_pyarrow_schema()
-    return pa.schema([field for field in schema if not (pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type))])
+    known = table.types or pa.schema([])
+    types = {name: known.field(name).type if name in known.names else pa.string() for name in table.column_names}
+    return pa.schema([(n, kind) for n, kind in types.items() if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind))])

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from omnifuse.core.atomic import read_json, replacing, write_json, write_text
-from omnifuse.core.errors import OmnifuseError, nearest
+from omnifuse.core.errors import OmnifuseError, first_line, nearest
 from omnifuse.core.schema import Schema
 from omnifuse.core.spec import ValueSpec
 from omnifuse.data.loader import Loader, RawRows
@@ -246,7 +246,7 @@ def load_weights(model: MultimodalModel, path: Path) -> None:
     except FileNotFoundError:
         raise OmnifuseError(f"{path}: the weights are missing") from None
     except (SafetensorError, OSError) as error:
-        raise OmnifuseError(f"{path}: the weights are damaged ({str(error).splitlines()[0]})") from None
+        raise OmnifuseError(f"{path}: the weights are damaged ({first_line(error)})") from None
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

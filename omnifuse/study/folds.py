@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from omnifuse.core.atomic import read_json, replacing, write_json
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.core.schema import Schema
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.annotate.rows import Subset
@@ -227,4 +227,4 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise OmnifuseError(f"{path}: is damaged; remove it and run again ({str(error).splitlines()[0]})") from None
+        raise OmnifuseError(f"{path}: is damaged; remove it and run again ({first_line(error)})") from None

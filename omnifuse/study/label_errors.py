@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.data.annotate.cells import number_word
 from omnifuse.data.dataset import Dataset
 from omnifuse.study.folds import OutOfFold, predict_out_of_fold
 from omnifuse.train.recipe import Recipe
@@ -122,8 +123,8 @@ def judge_numbers(target: str, ids: Sequence[str], values: Sequence[float | None
     scores = np.exp(-far / spread)
     issues = []
     for i in np.flatnonzero(far > FARTHEST_NORMAL * spread).tolist():
-        row, answer = rows[i], float(predicted.answers[rows[i]])
-        issues.append(LabelIssue(ids[row], row, f"{given[i]:.6g}", f"{answer:.6g}", float(scores[i]), float("nan")))
+        row, answer = rows[i], float(f"{predicted.answers[rows[i]]:.6g}")
+        issues.append(LabelIssue(ids[row], row, number_word(float(given[i])), number_word(answer), float(scores[i]), float("nan")))
     return _found(target, issues, rows, scores, len(values), float("nan"), predicted)
 
 

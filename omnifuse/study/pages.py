@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from omnifuse.data.annotate.report import Fact, Section, write_page
-from omnifuse.data.annotate.rows import Chunk, Subset
+from omnifuse.data.annotate.rows import Chunk, Subset, cell_names
 from omnifuse.data.annotate.showing import exhibits
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.data.dataset import ORIGIN, SPLIT, Dataset
@@ -33,8 +33,8 @@ def write_label_errors(found: LabelErrors, dataset: Dataset, out: Path) -> Path:
         + [cells[name][number] for name in short]
         for number, i in enumerate(found.issues)
     ]
-    head = ["rank", "id", "from", "split", "given", "suggested", "quality", "probability", *short]
-    write_csv(out / "label_errors.csv", head, lines)
+    own = ["rank", "id", "from", "split", "given", "suggested", "quality", "probability"]
+    write_csv(out / "label_errors.csv", _heads(own, short), lines)
     given = dataset.take(range(len(dataset)), [found.target])[found.target]
     flagged = {issue.place for issue in found.issues}
     judged = np.flatnonzero(~np.isnan(found.quality)).tolist()
@@ -86,7 +86,7 @@ def _error_sections(found: LabelErrors, dataset: Dataset) -> list[Section]:
 def write_next_rows(
     pool: Pool, choices: Sequence[Choice], chunk: Chunk, schema: Any, out: Path, strategy: str, bad: Sequence[str] = ()
 ) -> Path:
-    """Write `next.csv` (id, order, uncertainty, what the model would say, cells) and the page.
+    """Write `next.csv` (id, order, uncertainty, distance, what the model would say, cells) and the page.
 
     Args:
         pool: all rows that could have been chosen.
@@ -97,7 +97,7 @@ def write_next_rows(
         strategy: how they were chosen.
         bad: what is wrong with rows that could not be read.
     """
-    names = [name for name in dict.fromkeys(name for cells in chunk.cells for name in cells) if name != "id"]
+    names = cell_names(chunk.cells)
     lines, captions = [], []
     for order, (choice, cells) in enumerate(zip(choices, chunk.cells, strict=True), start=1):
         said = {target: pool.answers[target][choice.place] for target in pool.answers}
@@ -106,7 +106,7 @@ def write_next_rows(
         lines.append([pool.ids[choice.place], order, choice.uncertainty, _blank(choice.distance), *scores, *(cells.get(n) for n in names)])
         captions.append(", ".join(_guess(answer, sure.get(name)) for name, answer in said.items()))
     scored = [name for target in pool.answers for name in (f"predicted_{target}", f"predicted_{target}_probability")]
-    write_csv(out / "next.csv", ["id", "order", "uncertainty", "distance", *scored, *names], lines)
+    write_csv(out / "next.csv", _heads(["id", "order", "uncertainty", "distance"], [*scored, *names]), lines)
     sentences = [
         f"Of {counted(len(pool.ids), 'unlabelled row')}, these {len(choices):,} are worth labelling first: {STRATEGIES[strategy]}.",
         "Export them for labelling: omnifuse annotate export RECIPE --table TABLE --rows next.csv --run RUN --out TASKS",
@@ -139,6 +139,18 @@ def _spread(pool: Pool, choices: Sequence[Choice]) -> list[Any]:
         ]
         blocks.append(Bars(target, "", ["chosen", "all"], bars))
     return blocks
+
+
+def _heads(own: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """The head of a table: names of our own, then columns; one that is called like a name before it is marked as a column."""
+    taken = {*own, *columns}
+    heads = list(own)
+    for name in columns:
+        head = name
+        while head in heads or (head != name and head in taken):
+            head += " (column)"
+        heads.append(head)
+    return heads
 
 
 def _short(row: str) -> str:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from omnifuse.core.atomic import read_json, replacing, write_json
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.pipeline import load_weights, save_weights, write_tensors
 
@@ -80,7 +80,7 @@ class Checkpoints:
         try:
             tensors = load_file(last / "optimizer.safetensors")
         except (SafetensorError, OSError) as error:
-            raise OmnifuseError(f"{last}: the optimizer state is damaged ({str(error).splitlines()[0]})") from None
+            raise OmnifuseError(f"{last}: the optimizer state is damaged ({first_line(error)})") from None
         _load_optimizer(model, optimizer, tensors)
         return Progress(**read_json(last / "progress.json", "checkpoint"))
 

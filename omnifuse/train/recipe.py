@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pydantic import ConfigDict, PlainSerializer, PlainValidator
 from omnifuse.core.config import Config
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
+from omnifuse.core.yaml_text import read_yaml
 from omnifuse.data.config import DataConfig
 from omnifuse.data.modalities.config import check_columns
 from omnifuse.evaluation.config import EvaluateConfig
@@ -52,7 +52,7 @@ class Recipe(Config):
         """
         path = Path(path)
         try:
-            value = _read_yaml(path.read_text(encoding="utf-8"))
+            value = read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise OmnifuseError(f"{path}: no such recipe; make one with `omnifuse init DATA`") from None
         except (OSError, UnicodeDecodeError) as error:
@@ -102,7 +102,7 @@ def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
         if not equals or not path.strip():
             raise OmnifuseError(f"--set {setting}: write it as path=value, such as train.epochs=3")
         try:
-            chosen = _read_yaml(text)
+            chosen = read_yaml(text)
         except (yaml.YAMLError, ValueError):
             raise OmnifuseError(f"--set {setting}: the value is not valid YAML; put it in quotes") from None
         *parents, last = path.strip().split(".")
@@ -119,37 +119,6 @@ def apply_settings(value: Mapping[str, Any], settings: Sequence[str]) -> dict[st
             place = inner
         place[last] = chosen
     return result
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML without aliases: a few lines of them can stand for billions of values.
-
-    As in YAML 1.2, only `true` and `false` are switches; `on`, `off`, `yes` and `no` are words, for they are keys and labels.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not read in recipes", self.peek_event().start_mark)
-        return super().compose_node(parent, index)
-
-
-def _without_word_switches(resolvers: Mapping[str, Any]) -> dict[str, Any]:
-    switch = "tag:yaml.org,2002:bool"
-    kept = {letter: [(tag, pattern) for tag, pattern in known if tag != switch] for letter, known in resolvers.items()}
-    for letter in "tTfF":
-        kept[letter] = [*kept.get(letter, []), (switch, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"))]
-    return kept
-
-
-_Loader.yaml_implicit_resolvers = _without_word_switches(yaml.SafeLoader.yaml_implicit_resolvers)
-
-
-def _read_yaml(text: str) -> Any:
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
 
 
 def _copy(value: Any) -> Any:

@@ -49,7 +49,8 @@ def compare_run(out: Path, identity: dict[str, Any]) -> None:
     for path, old, new in _differences(known["recipe"], identity["recipe"]):
         raise OmnifuseError(f"{out}: holds a run with {path} = {old!r}, now it is {new!r}; undo the change or choose another --out")
     if known["data"] != identity["data"]:
-        raise OmnifuseError(f"{out}: the data have changed since this run began; choose another --out")
+        changed = "the data have changed since this run began, or omnifuse keeps them in another format"
+        raise OmnifuseError(f"{out}: {changed}; choose another --out")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:

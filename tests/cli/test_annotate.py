@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,28 @@ def test_from_unlabelled_rows_to_labels(job: Job, here: Here, tmp_path: Path):
     ended = here(job.folder, "annotate", "agreement", votes, "--out", tmp_path / "agreement")
     assert ended.code == 0, ended.err
     assert (tmp_path / "agreement" / "report.html").exists()
+
+
+@pytest.mark.parametrize("dataset", ["gone", "older"])
+def test_a_table_needs_no_dataset_and_may_have_columns_called_like_ours(job: Job, here: Here, tmp_path: Path, dataset: str):
+    """next → export, for a run whose dataset is no longer there, or was written in an older format."""
+    shutil.copytree(job.folder / "runs" / "one", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["dataset"] = str(tmp_path / dataset)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "manifest.json").write_text('{"format": 1}')
+    rows = [{**row, "order": i, "distance": "far"} for i, row in enumerate(colour_rows(tmp_path, 20, seed=9))]
+    write_rows(tmp_path / "rows.csv", rows)
+    ended = here(tmp_path, "annotate", "next", "run", "rows.csv", "--count", 4, "--out", "next")
+    assert ended.code == 0, ended.err
+    ended = here(
+        tmp_path, "annotate", "export", "run", "--table", "rows.csv", "--rows", "next/next.csv", "--label", "yes", "--out", "tasks"
+    )
+    assert ended.code == 0, ended.err
+    assert "4 tasks about answer" in ended.out
+    line = here(tmp_path, "annotate", "export", "run", "--out", "more").line
+    assert ("give the rows by --table" if dataset == "gone" else "prepare it again") in line
 
 
 def test_rows_of_a_dataset_are_exported_with_a_limit(job: Job, here: Here, tmp_path: Path):

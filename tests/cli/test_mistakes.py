@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from omnifuse.data.table import iterate_rows, read_table
 from tests.cli.conftest import Ended, Job, files, no_leftovers, start, write_recipe, write_rows
 from tests.conftest import colour_rows
 
@@ -240,6 +241,22 @@ def test_predict_mistakes(job: Job, here: Here) -> None:
         assert expected in line, line
         assert " at 0x" not in line, line
     assert files(job.folder) == before
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_without_rows_is_answered_with_the_head_of_others(job: Job, here: Here, tmp_path: Path, ending: str) -> None:
+    head, first, *_ = (job.folder / "new.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "none.csv").write_text(f"{head}\n", encoding="utf-8")
+    (tmp_path / "one.csv").write_text(f"{head}\n{first}\n", encoding="utf-8")
+    for name in ("none", "one"):
+        asked = [tmp_path / f"{name}.csv", "--root", job.folder, "--probabilities", "--out", tmp_path / f"{name}-answers.{ending}"]
+        ended = here(job.folder, "predict", "runs/one", *asked)
+        assert ended.code == 0, ended.err
+    none, one = (read_table(tmp_path / f"{name}-answers.{ending}") for name in ("none", "one"))
+    assert none.column_names == one.column_names
+    assert none.types == one.types
+    assert {"predicted_answer", "predicted_answer_probability", "predicted_answer_probabilities"} <= set(none.column_names)
+    assert list(iterate_rows(none)) == []
 
 
 def test_predicting_a_table_with_a_bad_picture_leaves_the_old_answers(job: Job, work: Path, here: Here) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig
 from omnifuse.data.dataset import GROUP, SPLIT, Dataset
@@ -96,14 +99,83 @@ def test_a_test_table_that_repeats_training_rows_is_a_leak_with_the_rows_named(t
     assert leak["examples"][0]["from"][0] in leak["says"]
 
 
+SIZED = Schema.parse({"size": "number", "answer": {"modality": "category", "role": "target"}})
+
+
+def _sized(path: Path, numbers: Iterable[int], bad: Container[int] = (), broken: Container[int] = ()) -> Path:
+    """A table whose rows hold their own number, from 1, but for some of which the cell or the whole line is bad."""
+    lines = [f"{i},ab,c" if i in broken else f"{'bad' if i in bad else i},{'ab'[i % 2]}" for i in numbers]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(["size,answer", *lines]) + "\n")
+    return path
+
+
+def _read_from(sources: Any, store: Path, **options: Any) -> Dataset:
+    dataset = prepare(sources, SIZED, DataConfig.parse({"source": "rows", "quarantine_share": 0.2, **options}), store=store)
+    assert len(dataset) > 40
+    return dataset
+
+
+def _set_aside(dataset: Dataset) -> list[tuple[str, str]]:
+    with (dataset.path / "quarantine.csv").open(newline="") as file:
+        return sorted((Path(line["source"]).name, line["row"]) for line in csv.DictReader(file))
+
+
+def _sizes(dataset: Dataset) -> list[int]:
+    return [int(size) for size in dataset.take(range(len(dataset)), ["size"])["size"]]
+
+
 def test_rows_say_where_they_were_read_also_behind_rows_that_were_set_aside(tmp_path: Path):
-    table = tmp_path / "rows.csv"
-    table.write_text("size,answer\n" + "".join(f"{'broken' if i % 10 == 3 else i},{'ab'[i % 2]}\n" for i in range(200)))
-    schema = Schema.parse({"size": "number", "answer": {"modality": "category", "role": "target"}})
-    dataset = prepare(table, schema, DataConfig.parse({"source": str(table), "quarantine_share": 0.2}), store=tmp_path / "store")
-    sizes = dataset.take(range(len(dataset)), ["size"])["size"]
-    assert dataset.origins() == [f"rows.csv:{int(size) + 1}" for size in sizes]
-    assert dataset.split("test").origins([0]) == [f"rows.csv:{int(dataset.split('test').take([0], ['size'])['size'][0]) + 1}"]
+    table = _sized(tmp_path / "rows.csv", range(1, 201), bad=range(4, 200, 10))
+    dataset = _read_from(table, tmp_path / "store")
+    assert dataset.origins() == [f"rows.csv:{size}" for size in _sizes(dataset)]
+    test = dataset.split("test")
+    assert test.origins([0]) == [f"rows.csv:{_sizes(test)[0]}"]
+    assert _set_aside(dataset) == sorted(("rows.csv", str(i)) for i in range(4, 200, 10))
+
+
+def test_lines_that_the_table_could_not_read_are_counted_too(tmp_path: Path):
+    table = _sized(tmp_path / "rows.csv", range(1, 101), bad=[60], broken=[5, 30])
+    dataset = _read_from({"path": str(table), "bad_rows": "quarantine"}, tmp_path / "store")
+    assert dataset.origins() == [f"rows.csv:{size}" for size in _sizes(dataset)]
+    assert _set_aside(dataset) == [("rows.csv", "31"), ("rows.csv", "6"), ("rows.csv", "60")], "lines of those that were unreadable"
+
+
+def test_rows_are_numbered_before_a_join_leaves_some_out(tmp_path: Path):
+    table = _sized(tmp_path / "rows.csv", range(1, 201), bad=[150])
+    for source in (str(table), [{"size": i if i != 150 else "bad", "answer": "ab"[i % 2]} for i in range(1, 201)]):
+        (tmp_path / "known.csv").write_text("size\n" + "\n".join(map(str, [*range(101, 201), "bad"])) + "\n")
+        join = [{"source": str(tmp_path / "known.csv"), "on": "size", "how": "inner", "columns": []}]
+        dataset = _read_from(source, tmp_path / "store", join=join)
+        name = "rows.csv" if source == str(table) else "the given table"
+        assert dataset.origins() == [f"{name}:{size}" for size in _sizes(dataset)]
+        assert _set_aside(dataset) == [(name, "150")]
+
+
+def test_each_file_of_a_table_has_its_own_numbers(tmp_path: Path):
+    _sized(tmp_path / "s" / "a.csv", range(1, 41))
+    _sized(tmp_path / "s" / "b.csv", range(1, 41), bad=[7])
+    dataset = _read_from(str(tmp_path / "s" / "*.csv"), tmp_path / "store")
+    assert {origin.partition(":")[0] for origin in dataset.origins()} == {"a.csv", "b.csv"}
+    assert [int(origin.partition(":")[2]) for origin in dataset.origins()] == _sizes(dataset)
+    assert _set_aside(dataset) == [("b.csv", "7")]
+
+
+def test_tables_of_one_name_in_two_folders_are_told_apart(tmp_path: Path):
+    sources = {"train": _sized(tmp_path / "a" / "rows.csv", range(1, 61)), "test": _sized(tmp_path / "b" / "rows.csv", range(61, 81))}
+    dataset = _read_from(sources, tmp_path / "store")
+    named = [f"a/rows.csv:{size}" if size < 61 else f"b/rows.csv:{size - 60}" for size in _sizes(dataset)]
+    assert dataset.origins() == named
+
+
+def test_a_window_was_read_where_its_first_sample_was(tmp_path: Path):
+    lines = [f"{who},{i},{i / 7},{'ab'[who % 2]}" for who in range(60) for i in range(4)]
+    (tmp_path / "long.csv").write_text("\n".join(["who,i,x,answer", *lines]) + "\n")
+    schema = Schema.parse({"curve": "series", "answer": {"modality": "category", "role": "target"}, "who": "id"})
+    windows = {"by": ["who"], "order": "i", "columns": ["x"], "length": 4, "into": "curve"}
+    dataset = prepare(tmp_path / "long.csv", schema, DataConfig.parse({"source": "x", "windows": windows}), store=tmp_path / "store")
+    who = dataset.take(range(len(dataset)), ["who"])["who"]
+    assert dataset.origins() == [f"long.csv:{int(each) * 4 + 1}" for each in who]
 
 
 def test_a_group_divided_by_a_given_split_is_a_leak(tmp_path: Path):
@@ -177,3 +249,16 @@ def test_of_many_long_texts_a_part_is_compared_and_that_is_told(tmp_path: Path, 
     told = _near(_prepare(rows, tmp_path, Schema.parse({"text": "text"})))
     assert told["left_out"] >= 150
     assert 0 < told["groups"] < 50
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"), [("2021", "holds dates, and '2021'"), ("1e400", "1e400 is no moment"), ("soon", "data.split.time")]
+)
+def test_a_time_that_is_on_another_clock_stops_the_division(tmp_path: Path, odd: str, reason: str):
+    rows = [{"size": i, "answer": "ab"[i % 2], "day": f"2020-01-{i % 28 + 1:02}"} for i in range(60)]
+    rows[40]["day"] = odd
+    with pytest.raises(OmnifuseError, match=reason):
+        prepare(rows, SIZED, DataConfig.parse({"source": "rows", "split": {"time": "day"}}), store=tmp_path)
+    rows[40]["day"] = ""
+    dataset = prepare(rows, SIZED, DataConfig.parse({"source": "rows", "split": {"time": "day"}}), store=tmp_path)
+    assert dataset.manifest["rows without a time"] == 1

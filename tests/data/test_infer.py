@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.infer import infer_columns
+from omnifuse.data.infer import infer_columns, kept_together
 from omnifuse.data.table import read_table
 
 
@@ -352,3 +352,17 @@ def test_targets_stay_labels_and_numbers():
 def test_a_table_that_is_open_already_can_be_looked_at(tmp_path: Path):
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n3,x\n", encoding="utf-8")
     assert _found(read_table(tmp_path / "t.csv"), "b") == _found(tmp_path / "t.csv", "b")
+
+
+@pytest.mark.parametrize("mark", ["__id__", "__group__", "__split__", "__from__", "__stratum__", "__time__"])
+@pytest.mark.parametrize("different", [2, 40, 120])
+def test_marks_of_omnifuse_are_left_out_however_they_repeat(mark: str, different: int):
+    rows = [{mark: f"{i % different}", "x": i % 9, "y": "ab"[i % 2]} for i in range(120)]
+    found = infer_columns(rows, ["y"])
+    assert found[mark].column.role == "ignore"
+    assert kept_together(found) == ([mark] if mark == "__group__" and different == 40 else [])
+
+
+def test_what_a_dataset_kept_together_comes_after_groups_and_before_files(tmp_path: Path):
+    rows = [{"__group__": i % 70, "image": f"{i % 60}.png", "patient": i % 50, "y": "ab"[i % 2]} for i in range(200)]
+    assert kept_together(infer_columns(rows, ["y"], tmp_path)) == ["patient", "__group__", "image"]

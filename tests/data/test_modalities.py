@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from PIL import Image
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Column, Schema
 from omnifuse.data.config import DataConfig
+from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities import MODALITIES
 from omnifuse.data.modalities.config import ImageConfig, TextConfig
 from omnifuse.data.modalities.fitting import fit_processors, load_processors, save_processors
@@ -189,6 +192,45 @@ def test_a_text_of_any_language_comes_back_even_if_it_was_never_seen(text: str):
     assert values.mask is not None
     assert values.mask.all()
     assert processor.decode(values.data) == [text]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"2027", "2027"),
+        (bytearray("naïve", "utf-8"), "naïve"),
+        ([b"two", "words", 3], "two words 3"),
+        (np.array(["two", "words"]), "two words"),
+        (2.5, "2.5"),
+        (np.int64(7), "7"),
+        (True, "True"),
+        (datetime.date(2027, 1, 2), "2027-01-02"),
+        (Decimal("1.50"), "1.50"),
+        (b" ", None),
+    ],
+)
+def test_what_stands_for_a_text_is_read_as_one(value: Any, text: str | None):
+    assert TextProcessor(TextConfig()).canonical(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\x89PNG", "is not UTF-8 text"),
+        ([b"\xff"], "is not UTF-8 text"),
+        ({"a": 1}, "dict is not text"),
+        ([["a"]], "list is not text"),
+        ([{"a": 1}], "dict is not text"),
+        ({"a", "b"}, "set is not text"),
+        (np.zeros((2, 2)), "ndarray is not text"),
+        (torch.zeros(2), "Tensor is not text"),
+        (Image.new("RGB", (2, 2)), "Image is not text"),
+    ],
+    ids=repr,
+)
+def test_what_python_alone_has_words_for_is_no_text(value: Any, reason: str):
+    with pytest.raises(BadValue, match=reason):
+        TextProcessor(TextConfig()).canonical(value)
 
 
 def test_texts_of_different_length_come_back_from_one_batch():

@@ -19,8 +19,9 @@ from PIL import Image
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig
-from omnifuse.data.dataset import GROUP, ID, SPLIT, Dataset
+from omnifuse.data.dataset import GROUP, ID, ORIGIN, SPLIT, Dataset
 from omnifuse.data.prepare import prepare
+from omnifuse.data.staging import STRATUM, TIME
 
 SCHEMA = Schema.parse({"text": "text", "size": "number", "answer": {"modality": "category", "role": "target"}})
 
@@ -310,7 +311,7 @@ def test_progress_counts_every_row(tmp_path: Path):
     assert sum(seen) == 1234
 
 
-@pytest.mark.parametrize("name", [ID, SPLIT, GROUP])
+@pytest.mark.parametrize("name", [ID, SPLIT, GROUP, ORIGIN, STRATUM, TIME])
 def test_names_that_the_dataset_keeps_for_itself_are_refused(tmp_path: Path, name: str):
     with pytest.raises(OmnifuseError, match="kept for the dataset itself"):
         _prepare([{name: 1.0}] * 20, tmp_path, Schema.parse({name: "number"}))

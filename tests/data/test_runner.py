@@ -82,7 +82,7 @@ def test_a_local_ray_gives_the_same_dataset(colours: tuple[Path, list[dict[str, 
     (folder / "broken.png").write_bytes(b"no picture")
     rows[3]["picture"] = "broken.png"
     rows[7]["picture"] = "missing.png"
-    pd.DataFrame(rows).to_parquet(folder / "rows.parquet")
+    pd.DataFrame(rows).to_parquet(folder / "rows.parquet", row_group_size=7)
     (folder / "shops.csv").write_text("town,shop\nAulne,south\nBrack,north\n")
     done = subprocess.run([sys.executable, "-c", ON_RAY, str(folder)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]

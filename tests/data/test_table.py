@@ -316,7 +316,7 @@ def test_looking_at_the_columns_of_a_table_with_pictures_does_not_read_them(tmp_
         from omnifuse.data.table import iterate_rows, read_table
         read_table({"a": ["b"]})
         import daft, pyarrow.parquet
-        list(iterate_rows(daft.from_pydict({"id": [1]}), ["id"]))
+        list(iterate_rows(read_table(daft.from_pydict({"id": [1]})), ["id"]))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         table = read_table(sys.argv[1])
         assert table.column_names == ["id", "picture"]

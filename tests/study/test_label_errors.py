@@ -14,7 +14,9 @@ from PIL import Image
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.config import DataConfig
 from omnifuse.data.prepare import prepare
-from omnifuse.study.label_errors import LabelErrors, choose_target, find_label_errors
+from omnifuse.data.table import iterate_rows, read_table
+from omnifuse.study.folds import OutOfFold
+from omnifuse.study.label_errors import LabelErrors, LabelIssue, choose_target, find_label_errors, judge_numbers
 from omnifuse.study.pages import write_label_errors
 from omnifuse.train.recipe import Recipe
 
@@ -135,6 +137,26 @@ def test_numbers_that_are_far_off_are_found(tmp_path: Path):
     assert "likely wrong" in page and all(origin in page for origin in named)
     none = write_label_errors(replace(found, issues=[]), dataset, tmp_path / "none").read_text()
     assert "No label of 200 looks wrong" in none
+
+
+def test_a_given_number_keeps_all_of_its_digits():
+    values = [float(i % 3) for i in range(20)] + [1234567.891]
+    answers = np.array([float(i % 3) + 0.1 for i in range(20)] + [2345678.9123])
+    found = judge_numbers("price", [f"r{i}" for i in range(21)], values, OutOfFold(np.arange(21) % 2, [], answers, answers))
+    assert [(issue.row, issue.given, issue.suggested) for issue in found.issues] == [("r20", "1234567.891", "2345680")]
+
+
+def test_columns_that_are_called_like_ours_get_another_head(tmp_path: Path):
+    rows = [{"from": f"{i % 7}", "quality": i % 5, "y": "ab"[i % 2]} for i in range(40)]
+    columns = {"from": "category", "quality": "number", "y": {"modality": "category", "role": "target"}}
+    recipe = Recipe.make({"columns": columns, "data": {"source": "given"}})
+    dataset = prepare(rows, recipe.columns, DataConfig(source="given"), store=tmp_path / "store")
+    issue = LabelIssue(dataset.ids()[0], 0, "a", "b", 0.01, 0.9)
+    found = LabelErrors("y", 40, [issue], np.full(len(dataset), 0.5), 0.9, [("a", "b", 1)], 2)
+    write_label_errors(found, dataset, tmp_path / "study")
+    (line,) = iterate_rows(read_table(tmp_path / "study" / "label_errors.csv"))
+    row = rows[int(line["from"].rpartition(":")[2]) - 1]
+    assert (line["quality"], line["from (column)"], line["quality (column)"]) == ("0.01", row["from"], str(row["quality"]))
 
 
 def test_which_target_must_be_said_where_there_are_several(tmp_path: Path):

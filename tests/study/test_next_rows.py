@@ -11,8 +11,8 @@ from PIL import Image
 
 import omnifuse as of
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.annotate.rows import gather, table_chunks
-from omnifuse.data.table import read_table
+from omnifuse.data.annotate.rows import gather, read_ids, table_chunks
+from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.study.next_rows import STRATEGIES, Pool, choose_rows, k_center, known_embeddings, read_pool, uncertainty, weighted_clusters
 from omnifuse.study.pages import write_next_rows
 from omnifuse.study.suggest import suggestions
@@ -120,6 +120,22 @@ def test_the_report_and_the_table_show_what_was_chosen(run: tuple[of.Pipeline, P
     assert len(lines) == 6
     assert lines[0].startswith("id,order,uncertainty,distance,predicted_answer,predicted_answer_probability,")
     assert lines[1].split(",")[0] == pool.ids[choices[0].place]
+
+
+def test_columns_that_are_called_like_ours_get_another_head(run: tuple[of.Pipeline, Path, list[dict[str, Any]]], tmp_path: Path):
+    pipeline, folder, _ = run
+    more = {"order": "7", "order (column)": "8", "id": "mine", "predicted_answer": "9"}
+    table = read_table([{**row, **more} for row in colour_rows(folder, 20, seed=8)])
+    chunks = lambda: table_chunks(table, pipeline.schema, folder, pipeline.processors)  # noqa: E731
+    pool = read_pool(pipeline, chunks())
+    choices = choose_rows(pool, 4)
+    chosen = gather(chunks(), [pool.ids[choice.place] for choice in choices])
+    write_next_rows(pool, choices, chosen, pipeline.schema, tmp_path, "both")
+    rows = list(iterate_rows(read_table(tmp_path / "next.csv")))
+    assert [row["order"] for row in rows] == ["1", "2", "3", "4"]
+    marked = ("order (column) (column)", "order (column)", "id (column)", "predicted_answer (column)")
+    assert [rows[0][name] for name in marked] == ["7", "8", "mine", "9"]
+    assert read_ids(tmp_path / "next.csv") == [pool.ids[choice.place] for choice in choices]
 
 
 def test_suggestions_are_what_the_pipeline_predicts(run: tuple[of.Pipeline, Path, list[dict[str, Any]]]):

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.annotate.votes import Vote, read_set
+from omnifuse.data.annotate.votes import Vote, read_set, write_set
 
 Level = Literal["nominal", "interval", "jaccard"]
 
@@ -52,7 +52,7 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two annotators on the rows both answered: share of equal answers, and Cohen's κ."""
+    """Two annotators on the rows both answered: share of equal answers, and Cohen's κ; NaN for numbers."""
 
     first: str
     second: str
@@ -102,7 +102,7 @@ def measure_agreement(votes: Sequence[Vote], level: Level = "nominal") -> Agreem
     """
     by_row: dict[str, dict[str, str]] = defaultdict(dict)
     for vote in votes:
-        by_row[vote.row][vote.annotator] = vote.label
+        by_row[vote.row][vote.annotator] = _normal(vote.label, level)
     alike = _likeness(level)
     answers = [list(by.values()) for by in by_row.values()]
     rows = [
@@ -121,7 +121,7 @@ def measure_agreement(votes: Sequence[Vote], level: Level = "nominal") -> Agreem
         nan if level == "interval" else fleiss_kappa(answers),
         rows,
         _annotators(by_row, alike),
-        _pairs(by_row, alike),
+        _pairs(by_row, alike, level),
     )
 
 
@@ -225,7 +225,14 @@ def _number(label: str) -> float:
     try:
         return float(label)
     except ValueError:
-        raise OmnifuseError(f'the vote "{label[:40]}" is not a number; choose --level nominal') from None
+        raise OmnifuseError(f'the vote "{label[:40]}" is not a number; choose --kind category (in Python, level "nominal")') from None
+
+
+def _normal(label: str, level: Level) -> str:
+    """One word for all ways to write a label."""
+    if level == "interval":
+        return f"{_number(label):.12g}"
+    return write_set(read_set(label)) if level == "jaccard" else label
 
 
 def _mean_pair(labels: list[str], alike: Callable[[str, str], float]) -> float:
@@ -255,7 +262,7 @@ def _annotators(by_row: dict[str, dict[str, str]], alike: Callable[[str, str], f
     return sorted(table, key=lambda each: (each.agreement if each.shared else 2.0, each.name))
 
 
-def _pairs(by_row: dict[str, dict[str, str]], alike: Callable[[str, str], float]) -> list[Pair]:
+def _pairs(by_row: dict[str, dict[str, str]], alike: Callable[[str, str], float], level: Level) -> list[Pair]:
     """Every two annotators that share a row."""
     shared: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for by in by_row.values():
@@ -265,5 +272,6 @@ def _pairs(by_row: dict[str, dict[str, str]], alike: Callable[[str, str], float]
     for (first, second), labels in sorted(shared.items()):
         left, right = [a for a, _ in labels], [b for _, b in labels]
         agreement = sum(alike(a, b) for a, b in labels) / len(labels)
-        table.append(Pair(first, second, len(labels), agreement, cohen_kappa(left, right)))
+        kappa = nan if level == "interval" else cohen_kappa(left, right)
+        table.append(Pair(first, second, len(labels), agreement, kappa))
     return table

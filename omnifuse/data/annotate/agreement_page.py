@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omnifuse.data.annotate.agreement import Agreement
 from omnifuse.data.annotate.annotations import Imported
+from omnifuse.data.annotate.cells import score_word
 from omnifuse.data.annotate.report import Fact, Section, counted_labels, figure_or_dash, share_or_dash, write_page
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.page.blocks import Cell, Table
@@ -27,10 +28,18 @@ def write_agreement(
         cells: by row, words that show it.
         imported: what the export held, where the votes come from one.
     """
-    rows = [[column, r.row, r.votes, r.agreement, counted_labels(r.labels)] for column, each in measured.items() for r in each.by_row]
+    rows = [
+        [column, r.row, r.votes, score_word(r.agreement), counted_labels(r.labels)]
+        for column, each in measured.items()
+        for r in each.by_row
+    ]
     write_csv(out / "agreement.csv", ["column", "id", "votes", "agreement", "labels"], rows)
     write_csv(out / "annotators.csv", ["column", "annotator", "votes", "shared", "agreement", "labels"], _people_lines(measured))
-    pairs = [[column, p.first, p.second, p.rows, p.agreement, p.kappa] for column, each in measured.items() for p in each.pairs]
+    pairs = [
+        [column, p.first, p.second, p.rows, score_word(p.agreement), score_word(p.kappa)]
+        for column, each in measured.items()
+        for p in each.pairs
+    ]
     write_csv(out / "pairs.csv", ["column", "first", "second", "rows", "agreement", "cohen_kappa"], pairs)
     sentences = [f"{column}: {sentence}" for column, each in measured.items() for sentence in agreement_words(each)]
     sections: list[Section] = []
@@ -87,7 +96,7 @@ def _doubtful(agreement: Agreement, cells: Mapping[str, str]) -> Table:
 
 def _people_lines(measured: Mapping[str, Agreement]) -> Sequence[Sequence[object]]:
     return [
-        [column, a.name, a.votes, a.shared, a.agreement, counted_labels(a.labels)]
+        [column, a.name, a.votes, a.shared, score_word(a.agreement), counted_labels(a.labels)]
         for column, each in measured.items()
         for a in each.annotators
     ]
@@ -120,6 +129,6 @@ def _read_table(imported: Imported) -> Table:
         ["columns left open", f"{imported.empty:,}", ""],
         ["answers that do not fit", f"{len(imported.unreadable):,}", bad],
         ["answers about unknown rows", f"{len(imported.foreign):,}", listed(sorted(set(imported.foreign)), 3)],
-        ["answers with new labels", f"{sum(sum(each.values()) for each in imported.new_labels.values()):,}", new],
+        ["new labels", f"{sum(sum(each.values()) for each in imported.new_labels.values()):,}", new],
     ]
     return Table("", "", ["", "count", ""], [list(row) for row in rows], (1,))

@@ -12,7 +12,7 @@ from typing import Any
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
 from omnifuse.data.annotate.label_studio import ROW, Tag, asked_tags, read_json_list
-from omnifuse.data.annotate.votes import Vote
+from omnifuse.data.annotate.votes import Vote, read_set
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Imported:
         empty: annotations that leave a column open.
         unreadable: answers that do not fit their column, with row, column and reason.
         foreign: ids of tasks whose row is not in the dataset; their answers are left out.
-        new_labels: by column, labels that the dataset does not have, and how often.
+        new_labels: by column, labels (of sets, their members) that the dataset does not have, and how often.
     """
 
     votes: list[Vote] = field(default_factory=list)
@@ -93,7 +93,7 @@ def import_annotations(
     for annotation in latest.values():
         _vote(annotation, tags, result)
     result.annotated = len({vote.row for vote in result.votes})
-    _count_new(result, labels or {})
+    _count_new(result, tags, labels or {})
     return result
 
 
@@ -146,11 +146,14 @@ def _vote(annotation: _Annotation, tags: Sequence[Tag], result: Imported) -> Non
             result.votes.append(Vote(annotation.row, tag.column.name, annotation.annotator, label, annotation.ground_truth))
 
 
-def _count_new(result: Imported, labels: Mapping[str, Collection[str]]) -> None:
+def _count_new(result: Imported, tags: Sequence[Tag], labels: Mapping[str, Collection[str]]) -> None:
+    sets = {tag.column.name for tag in tags if tag.column.modality == "set"}
     counts: dict[str, Counter[str]] = {}
     for vote in result.votes:
-        if vote.column in labels and vote.label not in labels[vote.column]:
-            counts.setdefault(vote.column, Counter())[vote.label] += 1
+        said = sorted(read_set(vote.label)) if vote.column in sets else [vote.label]
+        new = [label for label in said if label not in labels.get(vote.column, said)]
+        if new:
+            counts.setdefault(vote.column, Counter()).update(new)
     result.new_labels = {column: dict(found.most_common()) for column, found in counts.items()}
 
 

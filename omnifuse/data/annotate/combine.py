@@ -175,7 +175,7 @@ def _medians(votes: Sequence[Vote]) -> Combined:
         values = [numbers[row, vote.annotator] for vote in of_row]
         known = [numbers[row, vote.annotator] for vote in of_row if vote.ground_truth]
         middle[row] = known[0] if known else float(np.median(values))
-        labels.append(Label(row, f"{middle[row]:.10g}", nan, len(values), values.count(middle[row]), bool(known)))
+        labels.append(Label(row, f"{middle[row]:.12g}", nan, len(values), values.count(middle[row]), bool(known)))
     skills = _skills(votes, lambda vote: abs(numbers[vote.row, vote.annotator] - middle[vote.row]))
     return Combined("median", labels, skills[::-1])  # the nearest first
 

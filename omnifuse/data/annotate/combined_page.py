@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+from omnifuse.data.annotate.cells import score_word
 from omnifuse.data.annotate.combine import METHODS, Combined
 from omnifuse.data.annotate.report import Fact, Section, counted_labels, share_or_dash, write_page
 from omnifuse.data.annotate.rules import RuleFacts
@@ -37,11 +38,11 @@ def write_combined(combined: Mapping[str, Combined], out: Path, rows: Mapping[st
         line: list[Any] = [row, *(rows.get(row, {}).get(name) for name in cells)]
         for column in combined:
             label = by_column[column].get(row)
-            line += [label.label, None if isnan(label.probability) else label.probability, label.votes] if label else [None, None, None]
+            line += [label.label, None if isnan(label.probability) else score_word(label.probability), label.votes] if label else [None] * 3
         lines.append(line)
     names = [name for column in combined for name in (column, f"{column}_probability", f"{column}_votes")]
     write_csv(out / "labels.csv", ["id", *cells, *names], lines)
-    people = [[column, s.annotator, s.votes, s.skill] for column, each in combined.items() for s in each.skills]
+    people = [[column, s.annotator, s.votes, score_word(s.skill)] for column, each in combined.items() for s in each.skills]
     write_csv(out / "annotators.csv", ["column", "annotator", "votes", "skill"], people)
     sentences = [_words(column, each) for column, each in combined.items()]
     sections = [Section(column, f"by {each.method}", _blocks(each)) for column, each in combined.items()]
@@ -52,7 +53,8 @@ def write_combined(combined: Mapping[str, Combined], out: Path, rows: Mapping[st
 def write_rules(facts: Sequence[RuleFacts], combined: Combined, column: str, total: int, out: Path) -> Path:
     """Write `rules.csv` and the page about labelling functions; the labels themselves are written by `write_combined`."""
     head = ["rule", "labels", "coverage", "overlaps", "conflicts", "accuracy"]
-    write_csv(out / "rules.csv", head, [[f.name, counted_labels(f.labels), f.coverage, f.overlaps, f.conflicts, f.accuracy] for f in facts])
+    lines = [[f.name, counted_labels(f.labels), *map(score_word, (f.coverage, f.overlaps, f.conflicts, f.accuracy))] for f in facts]
+    write_csv(out / "rules.csv", head, lines)
     covered = len(combined.labels)
     silent = [f.name for f in facts if not f.labels]
     sentences = [f"{counted(len(facts), 'rule')} gave {counted(covered, 'row')} of {total:,} a label ({percent(covered, total)})."]

@@ -16,7 +16,7 @@ KINDS: dict[Kind, Level] = {"category": "nominal", "set": "jaccard", "number": "
 def by_column(votes: Sequence[Vote], column: str | None = None) -> dict[str, list[Vote]]:
     """Votes by column: of the one that is named, or of all."""
     names = [column] if column else list(dict.fromkeys(vote.column for vote in votes))
-    return dict(of_column(votes, name) for name in names)
+    return {name: of_column(votes, name) for name in names}
 
 
 def kind_of(column: str, votes: Sequence[Vote], given: str | None = None, exported: Exported | None = None) -> Kind:

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Column, Schema
+from omnifuse.data.annotate.cells import moment_word
 from omnifuse.data.annotate.votes import read_set, write_set
 
 ROW = "omnifuse_id"
@@ -42,8 +42,8 @@ class Tag:
         if self.kind == "Number":
             return {"number": float(label)}
         if self.kind == "DateTime":
-            moment = datetime(1970, 1, 1) + timedelta(microseconds=label) if isinstance(label, int) else label
-            return {"datetime": moment if isinstance(moment, str) else moment.isoformat()}
+            word = moment_word(label) if isinstance(label, int) else label
+            return {"datetime": word if isinstance(word, str) else word.isoformat()}
         return {"text": [str(label)]}
 
     def read(self, value: Any) -> str | None:

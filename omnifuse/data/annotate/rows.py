@@ -12,11 +12,12 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError, nearest
 from omnifuse.core.schema import Schema
+from omnifuse.data.annotate.cells import table_cell
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import RawRows
 from omnifuse.data.memory import MemoryRows
 from omnifuse.data.modalities.config import MODALITIES, column_config
-from omnifuse.data.modalities.fitting import Processors
+from omnifuse.data.modalities.fitting import Processors, processor_class
 from omnifuse.data.scan import row_ids
 from omnifuse.data.table import Table, iterate_rows
 
@@ -44,7 +45,7 @@ class Subset:
 
     def present(self, name: str) -> Iterator[Any]:
         """Values of a column that are there, in order; files for media columns."""
-        is_media = MODALITIES[self.schema[name].modality].load().is_media
+        is_media = processor_class(self.schema[name].modality).is_media
         for start in range(0, len(self), CHUNK):
             there = [value for value in self._values(name, start) if value is not None]
             if not is_media:
@@ -103,11 +104,11 @@ def dataset_chunks(dataset: Dataset, index: Sequence[int] | np.ndarray | None = 
     """Rows of a prepared dataset, with the ids it gave them."""
     ids = dataset.ids()
     places = np.arange(len(dataset)) if index is None else np.asarray(index, dtype=np.int64)
-    names = dataset.schema.used
+    modalities = {name: dataset.schema[name].modality for name in dataset.schema.used}
     for start in range(0, len(places), CHUNK):
         subset = Subset(dataset, places[start : start + CHUNK])
-        values = subset.take(range(len(subset)), names)
-        cells = [{name: values[name][i] for name in names} for i in range(len(subset))]
+        values = subset.take(range(len(subset)), list(modalities))
+        cells = [{name: table_cell(values[name][i], modality) for name, modality in modalities.items()} for i in range(len(subset))]
         yield Chunk([ids[place] for place in subset.index], subset, cells)
 
 
@@ -122,7 +123,7 @@ def table_chunks(
         table: the rows.
         schema: which columns are read.
         root: folder of relative media paths.
-        processors: of a trained model; unfitted ones when left out, which is enough to show rows.
+        processors: of a trained model; columns that are not among them get unfitted ones, which is enough to show rows.
         bad: rows with a value that cannot be read are left out, and what is wrong with them is added here.
 
     Raises:
@@ -132,7 +133,8 @@ def table_chunks(
     if not known:
         wanted = schema[schema.inputs[0]].source
         raise OmnifuseError(f'the table has none of the columns that are shown, such as "{wanted}"; {nearest(wanted, table.column_names)}')
-    processors = processors or {name: MODALITIES.build(column_config(schema[name])) for name in schema.inputs}
+    missing = [name for name in schema.inputs if name not in (processors or {})]
+    processors = {**(processors or {}), **{name: MODALITIES.build(column_config(schema[name])) for name in missing}}
     seen: set[str] = set()
     each = iterate_rows(table)
     first = 1

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from omnifuse.core.config import Config
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.yaml_text import read_yaml
 from omnifuse.data.annotate.votes import Vote
 
 Function = Callable[[Mapping[str, Any]], object]
@@ -56,9 +57,9 @@ class Rule(Config):
     @field_validator("label", "equals", mode="before")
     @classmethod
     def _no_truths(cls, value: Any) -> Any:
-        """YAML reads a bare yes, no, on and off as a truth value, and then the word is lost."""
+        """A label is a word or a number; a bare true or false is neither."""
         if any(isinstance(each, bool) for each in (value if isinstance(value, list | tuple) else [value])):
-            raise OmnifuseError('YAML reads this word as true or false; put it in quotes, such as "yes"')
+            raise OmnifuseError('true and false are no words in YAML; put it in quotes, such as "true"')
         return value
 
     @model_validator(mode="after")
@@ -132,10 +133,10 @@ class Rules(Config):
             OmnifuseError: no such file, no YAML, an unknown or wrong option (with its path and the nearest name).
         """
         try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+            value = read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise OmnifuseError(f"{path}: no such file of rules; docs/annotation.md shows one") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise OmnifuseError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
         try:
             return cls.parse(value)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Column, Schema
+from omnifuse.data.annotate.cells import moment_word
 from omnifuse.data.decode import decode_image, encode_image
-from omnifuse.data.fetch import BadValue
 from omnifuse.data.loader import RawRows
-from omnifuse.data.modalities.config import MODALITIES, column_config
+from omnifuse.data.modalities.config import column_config
+from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.report.thumbnails import thumbnail
 from omnifuse.page.blocks import Exhibit
 from omnifuse.page.media import Picture, picture, sound
@@ -80,7 +82,7 @@ def exhibits(schema: Schema, rows: RawRows, captions: Sequence[str], notes: Sequ
     values = rows.take(range(len(rows)), schema.inputs)
     files: dict[str, bytes] = {}
     for name in schema.inputs:
-        if MODALITIES[schema[name].modality].load().is_media:
+        if processor_class(schema[name].modality).is_media:
             keys = sorted({key for key in values[name] if key is not None})
             files |= dict(zip(keys, rows.media(keys), strict=True))
     made = []
@@ -108,8 +110,8 @@ def _exhibit(schema: Schema, row: Mapping[str, Any], files: Mapping[str, bytes],
             elif value in files:
                 words.append(f"{name}: {column.modality}, {len(files[value]):,} bytes")
             else:
-                words.append(_words(name, value, len(row)))
-        except BadValue as error:
+                words.append(_words(column, value, len(row)))
+        except OmnifuseError as error:
             words.append(f"{name} cannot be shown: {error}")
     return Exhibit(caption, pictures, sounds, note=" · ".join([*words, note] if note else words))
 
@@ -120,7 +122,9 @@ def _clip(data: bytes) -> str:
     return sound(decode_audio(data, SOUND_HZ, 1, SOUND_S)[0], SOUND_HZ)
 
 
-def _words(name: str, value: Any, of: int) -> str:
+def _words(column: Column, value: Any, of: int) -> str:
+    if column.modality == "datetime":
+        value = moment_word(value)
     text = quantity(value) if isinstance(value, float) else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     text = shorten(text, LONGEST_TEXT)
-    return text if of == 1 else f"{name}: {text}"
+    return text if of == 1 else f"{column.name}: {text}"

@@ -13,12 +13,13 @@ from urllib.parse import quote
 from omnifuse.core.atomic import read_json, replacing, write_json, write_text
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
+from omnifuse.data.annotate.cells import table_cell
 from omnifuse.data.annotate.label_studio import ROW, Tag, asked_tags, labeling_config, shown_tags
 from omnifuse.data.annotate.rows import Chunk, cell_names
 from omnifuse.data.annotate.showing import media_file, series_json
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.data.loader import RawRows
-from omnifuse.data.modalities.config import MODALITIES
+from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.table import iterate_rows, read_table
 
 README = """\
@@ -90,7 +91,7 @@ def export_tasks(
     shown = shown_tags(schema, [tag.column.name for tag in asked])
     for tag in asked:
         if tag.kind == "Choices" and not (labels or {}).get(tag.column.name):
-            raise OmnifuseError(f"columns.{tag.column.name}: no label is known to choose from; name them by --labels")
+            raise OmnifuseError(f"columns.{tag.column.name}: no label is known to choose from; name them by --label")
     with replacing(out) as folder:
         (folder / "media").mkdir(parents=True)
         writer = _Writer(folder, out.resolve().name, shown, asked, suggest, model, inline)
@@ -101,7 +102,7 @@ def export_tasks(
         (folder / "tasks.json").write_text(json.dumps(writer.tasks, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         write_text(folder / "labeling_config.xml", labeling_config(shown, asked, labels or {}, writer.channels))
         names = [name for name in cell_names(writer.cells) if name != "id"]
-        rows = ([row, *(_cell(cells.get(name)) for name in names)] for row, cells in zip(writer.ids, writer.cells, strict=True))
+        rows = ([row, *(table_cell(cells.get(name)) for name in names)] for row, cells in zip(writer.ids, writer.cells, strict=True))
         write_csv(folder / "rows.csv", ["id", *names], rows)
         told = {
             "columns": schema.dump(),
@@ -185,8 +186,8 @@ class _Writer:
 
     def _column(self, tag: Tag, values: list[Any], chunk: Chunk) -> list[Any]:
         """What the tasks say about one column; an absent value is empty."""
-        if not MODALITIES[tag.column.modality].load().is_media:
-            return ["" if value is None else _cell(value) for value in values]
+        if not processor_class(tag.column.modality).is_media:
+            return ["" if value is None else table_cell(value, tag.column.modality) for value in values]
         keys = sorted({key for key in values if key is not None})
         files = dict(zip(keys, chunk.rows.media(keys), strict=True))
         named = {cells.get(tag.column.name) for cells in chunk.cells}
@@ -226,10 +227,3 @@ class _Writer:
         scores = [suggestion.score for _, suggestion in known if suggestion.score == suggestion.score]
         score = {"score": round(min(scores), 6)} if scores else {}
         return [{"model_version": self.model, **score, "result": [tag.result(suggestion.label, ROW) for tag, suggestion in known]}]
-
-
-def _cell(value: Any) -> Any:
-    """A value as a word or number of a table."""
-    if isinstance(value, tuple | list | set | frozenset):
-        return json.dumps(list(value), ensure_ascii=False, default=str)
-    return value if isinstance(value, int | float) else str(value) if value is not None else None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omnifuse.core.atomic import write_text
 from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.data.annotate.cells import number_word
 
 FIELDS = ("id", "column", "annotator", "label", "ground_truth")
 
@@ -70,20 +71,16 @@ def read_votes(path: Path) -> list[Vote]:
     return votes
 
 
-def of_column(votes: Sequence[Vote], column: str | None) -> tuple[str, list[Vote]]:
-    """The votes about one column; which one may be left open where there is only one.
+def of_column(votes: Sequence[Vote], column: str) -> list[Vote]:
+    """The votes about one column.
 
     Raises:
-        OmnifuseError: no vote about it, or several columns to choose from.
+        OmnifuseError: there is none.
     """
-    columns = list(dict.fromkeys(vote.column for vote in votes))
-    if column is None:
-        if len(columns) != 1:
-            raise OmnifuseError(f"the votes are about {', '.join(columns)}; choose one by --column")
-        column = columns[0]
-    if column not in columns:
-        raise unknown("column of votes", column, columns)
-    return column, [vote for vote in votes if vote.column == column]
+    found = [vote for vote in votes if vote.column == column]
+    if not found:
+        raise unknown("column of votes", column, dict.fromkeys(vote.column for vote in votes))
+    return found
 
 
 def write_set(labels: Iterable[str]) -> str:
@@ -105,7 +102,7 @@ def read_set(label: str) -> frozenset[str]:
 
 
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as CSV, whole or not at all; `None` is an empty cell, floats keep six digits."""
+    """Write a table as CSV, whole or not at all; `None` is an empty cell, numbers keep all of their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
@@ -116,4 +113,4 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return number_word(value) if isinstance(value, float) else str(value)

@@ -96,11 +96,16 @@ def find_odd_labels(counts: Mapping[str, int], rare_labels: int = 5, *, column: 
 
 def replace_option(report: LabelReport) -> str:
     """The lines of a recipe that would mend the misspellings, to be looked through before they are used."""
-    import yaml
-
     if not report.misspelt:
         raise OmnifuseError(f"columns.{report.column}: no label looks misspelt, so there is nothing to replace")
-    return yaml.safe_dump({"columns": {report.column: {"replace": report.replace}}}, allow_unicode=True, sort_keys=False)
+    return replace_lines(report.column, report.replace)
+
+
+def replace_lines(column: str, replace: Mapping[str, str]) -> str:
+    """The lines of a recipe that give labels of a column other names."""
+    import yaml
+
+    return yaml.safe_dump({"columns": {column: {"replace": dict(replace)}}}, allow_unicode=True, sort_keys=False)
 
 
 def _bare(label: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from omnifuse.core.errors import first_line
 from omnifuse.data.decode.image import flatten
 from omnifuse.data.fetch import BadValue
 
@@ -53,7 +54,7 @@ def animation_frames(data: bytes) -> Iterator[tuple[Image.Image, float]]:
         except UnidentifiedImageError:
             raise BadValue("not a readable animation") from None
         except Exception as error:  # decoders raise whatever damage leads them to
-            reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+            reason = first_line(error, 120)
             raise BadValue(f"not a readable animation ({reason})") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from omnifuse.core.errors import first_line
 from omnifuse.data.fetch import BadValue
 
 MAX_PIXELS = 64_000_000
@@ -117,4 +118,4 @@ def check_scans(data: bytes) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
+    return first_line(error, 120)

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from omnifuse.core.errors import OmnifuseError, unknown
-from omnifuse.data.table import LocalTable, Table, iterate_rows
+from omnifuse.core.errors import unknown
+from omnifuse.data.table import READ_FROM, Table, iterate_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,18 +31,23 @@ def require(table: Table, columns: Sequence[str], where: str) -> None:
 
 def batches(table: Table, columns: Sequence[str]) -> Iterator[list[Values]]:
     """The columns, a batch of rows at a time."""
-    if isinstance(table, LocalTable):
-        rows = iterate_rows(table, columns)
-        while some := list(islice(rows, BATCH)):
-            yield [[row[name] for row in some] for name in columns]
+    if table.arrow is not None and READ_FROM not in columns:
+        for batch in table.arrow(list(columns)):
+            yield [column.dictionary_decode() if hasattr(column, "dictionary") else column for column in map(batch.column, columns)]
         return
-    try:
-        for batch in table.select(*columns).to_arrow_iter():
-            yield [batch.column(name) for name in columns]
-    except OmnifuseError:
-        raise
-    except Exception as error:  # Daft raises many kinds, and finds damage only when it reads
-        raise OmnifuseError(f"the table cannot be read ({str(error).splitlines()[0][:160]})") from None
+    rows = iterate_rows(table, columns)
+    while some := list(islice(rows, BATCH)):
+        yield [column_of(some, name, table.types) for name in columns]
+
+
+def column_of(rows: Sequence[Mapping[str, Any]], name: str, types: pa.Schema | None) -> Values:
+    """A column of some rows; numbers of 32 or 16 bits are such again, for as Python's they would be written 0.10000000149."""
+    import pyarrow as pa
+
+    values = [row[name] for row in rows]
+    kind = types.field(name).type if types is not None and name in types.names else None
+    is_short = kind is not None and (pa.types.is_float32(kind) or pa.types.is_float16(kind))
+    return pa.array(values, kind) if is_short else values
 
 
 def read_columns(table: Table, columns: Sequence[str]) -> tuple[dict[str, Values], int]:

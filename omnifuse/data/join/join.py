@@ -22,7 +22,7 @@ from omnifuse.data.join.lookup import Lookup, attach
 from omnifuse.data.join.moments import positions
 from omnifuse.data.join.nearby import AsofMatcher, WindowMatcher
 from omnifuse.data.join.partners import Picked, Spans, cells, collected
-from omnifuse.data.join.report import JoinReport, LeftCounts
+from omnifuse.data.join.report import JoinReport, LeftCounts, RightCounts
 from omnifuse.data.join.scalars import numbers, words
 from omnifuse.data.table import Table
 
@@ -36,7 +36,7 @@ def join_table(table: Table, config: JoinConfig, other: Table, *, name: str) -> 
     """Join `other` to `table`: the same rows (with `how: inner` those with a partner) with more columns.
 
     Args:
-        table: a Daft frame stays one and is joined where it is computed; other tables are read a batch at a time.
+        table: the rows, read a batch at a time.
         config: what matches; its `source` is `other`.
         name: of the other source, in messages and in the report.
 
@@ -64,7 +64,7 @@ def _prepare(table: Table, config: JoinConfig, other: Table, name: str) -> tuple
     require(other, used, "the other side")
     _check_clashes(table, config, new)
     columns, rows = read_columns(other, used)
-    report = JoinReport(name, "key", config.how, LeftCounts(), KeyMatcher(Keys([], 0)).count(np.zeros(1, bool)))
+    report = JoinReport(name, "key", config.how, LeftCounts(), RightCounts())
     kept = None
     if timed:
         matcher, values = _by_time(timed, columns, new, config.absent, report)

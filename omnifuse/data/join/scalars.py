@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 
 NUMBER = r"^-?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?$"
+# As programs write floats: with a point, or with a sign before the exponent. `1e5` and `12e3` may be codes and stay words.
+EXPONENT = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[eE][+-]?|[eE][+-])[0-9]{1,3}$"
+FLOAT_DIGITS = 19  # that programs write of a float at most; what has more is a decimal
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class Numbers:
 
 
 def words(values: Values, absent: Sequence[str] = ()) -> pa.Array:
-    """Keys as words: trimmed, one normal form (NFC), whole numbers without a point; null where there is none.
+    """Keys as words: trimmed, one normal form (NFC), whole numbers without a point, numbers without an exponent; null where none is.
 
     >>> words([7, 7.0, " 7 ", "007", None, " "]).to_pylist()
     ['7', '7', '7', '007', None, None]
+    >>> words([1e-5, "1e-05", "0.00001", "1e5"]).to_pylist()
+    ['0.00001', '0.00001', '0.00001', '1e5']
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -54,8 +59,10 @@ def words(values: Values, absent: Sequence[str] = ()) -> pa.Array:
         return spelt.cast(pa.large_string())  # numbers, which need no trimming
     spelt = pc.utf8_normalize(pc.utf8_trim_whitespace(spelt), form="NFC")
     spelt = pc.replace_substring_regex(spelt, r"^(-?\d+)\.0+$", r"\1")  # as labels are read: pandas writes 7.0 beside a gap
-    nothing = pc.is_in(spelt, value_set=pa.array(["", *absent], pa.large_string()))
-    return pc.if_else(nothing, pa.scalar(None, pa.large_string()), spelt)
+    written = _written_out(spelt)
+    marks = pa.array(["", *absent], pa.large_string())
+    nothing = pc.or_(pc.is_in(spelt, value_set=marks), pc.is_in(written, value_set=marks))
+    return pc.if_else(nothing, pa.scalar(None, pa.large_string()), written)
 
 
 def numbers(values: Values, absent: Sequence[str] = NOTHING) -> Numbers:
@@ -102,7 +109,7 @@ def _spelt(array: pa.Array) -> pa.Array:
         return pa.array([_word(value) for value in found], pa.string())
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         short = pc.replace_substring_regex(array.cast(pa.string()), r"^(.*\.\d*?)0*(Z?)$", r"\1\2")
-        return pc.replace_substring_regex(short, r"\.(Z?)$", r"\1")
+        return _written_out(pc.replace_substring_regex(short, r"\.(Z?)$", r"\1"))
     raise OmnifuseError(f"a column of {kind} cannot be compared; keys, numbers and times are words, numbers or dates")
 
 
@@ -117,12 +124,31 @@ def _word(value: Any) -> str | None:
     if isinstance(value, float | np.floating):
         if math.isnan(value):
             return None
-        return str(int(value)) if math.isfinite(value) and value == math.floor(value) else str(value)
+        return str(int(value)) if math.isfinite(value) and value == math.floor(value) else np.format_float_positional(value, trim="-")
     if isinstance(value, int | np.integer):
         return str(value)
     if isinstance(value, date | datetime | time | timedelta | Decimal):
         return _spelt(pa.array([value]))[0].as_py()
     raise OmnifuseError(f"a value of {type(value).__name__} cannot be compared; keys, numbers and times are words, numbers or dates")
+
+
+def _written_out(spelt: pa.Array) -> pa.Array:
+    """Words with the numbers among them that have an exponent written as those that have none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    places = mask(pc.match_substring_regex(spelt, EXPONENT))
+    if not places.any():
+        return spelt
+    return pc.replace_with_mask(spelt, pa.array(places), pa.array(map(_plain, spelt.filter(pa.array(places)).to_pylist()), spelt.type))
+
+
+def _plain(word: str) -> str:
+    """A number with an exponent as it is spelt without; as it stands where a float cannot hold it."""
+    exact, found = Decimal(word), float(word)
+    if len("".join(map(str, exact.as_tuple().digits)).strip("0")) > FLOAT_DIGITS:
+        return format(exact, "f").rstrip("0") if exact % 1 else format(exact, "f")
+    return word if math.isinf(found) or (found == 0 and exact) else str(_word(found))
 
 
 def mask(array: pa.Array) -> np.ndarray:

@@ -20,16 +20,17 @@ from omnifuse.data.join.moments import positions
 from omnifuse.data.join.partners import cells
 from omnifuse.data.join.report import WindowsReport
 from omnifuse.data.join.scalars import numbers, words
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import READ_FROM, Table
 
 SLICE = 512
 
 
-def cut_windows(table: Table, config: WindowsConfig) -> tuple[LocalTable, WindowsReport]:
+def cut_windows(table: Table, config: WindowsConfig) -> tuple[Table, WindowsReport]:
     """Cut a table of samples into windows, a row each.
 
     A row has the columns of `by`, the number of the window in its recording, where it starts, the series under `into` (channel →
-    numbers, NaN where a cell is missing or no number), and the other columns. Windows are numbered from 0.
+    numbers, NaN where a cell is missing or no number), and the other columns. Windows are numbered from 0; each counts as read
+    where its first sample was.
 
     Raises:
         OmnifuseError: a column that is not there or has the name of a new one, or one that changes within a window and of
@@ -42,7 +43,7 @@ def cut_windows(table: Table, config: WindowsConfig) -> tuple[LocalTable, Window
     except OmnifuseError as error:
         raise type(error)(f"windows: {error}") from None
     names = [*config.by, config.number_column, config.start_column, *samples.others, config.into]
-    return LocalTable(names, lambda: _rows(samples, config, starts, stops)), samples.report
+    return Table(names, lambda: _rows(samples, config, starts, stops), has_origins=table.has_origins), samples.report
 
 
 @dataclass
@@ -75,7 +76,7 @@ def _read(table: Table, config: WindowsConfig) -> _Samples:
         if name in taken:
             raise OmnifuseError(f'the new column "{name}" has the name of another; say `into`, `number_column` or `start_column`')
         taken.add(name)
-    columns, rows = read_columns(table, table.column_names)
+    columns, rows = read_columns(table, [*table.column_names, *([READ_FROM] if table.has_origins else [])])
     keys = Keys([words(columns[name]) for name in config.by], rows)
     place, there = np.zeros(rows, np.int64), np.ones(rows, bool)
     if config.order:
@@ -155,7 +156,7 @@ def _rows(samples: _Samples, config: WindowsConfig, starts: np.ndarray, stops: n
         start, stop = starts[some : some + SLICE], stops[some : some + SLICE]
         number = samples.numbers[some : some + SLICE].tolist()
         head = samples.order[start]
-        by = {name: listed(take(samples.columns[name], head)) for name in config.by}
+        by = {name: listed(take(samples.columns[name], head)) for name in (*config.by, READ_FROM) if name in samples.columns}
         if config.order:
             first = listed(take(samples.columns[config.order], head))
         else:

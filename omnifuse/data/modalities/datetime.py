@@ -14,11 +14,11 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.modalities.config import DatetimeConfig
 from omnifuse.data.modalities.instants import microseconds, moment, zone_of
+from omnifuse.data.modalities.moments import FARTHEST
 from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, presence
 
 DAY_S = 86_400.0
 DAY_US = 86_400_000_000
-FARTHEST = 1e6
 FEATURES = ("time", "sin year", "cos year", "sin week", "cos week", "sin day", "cos day")
 
 

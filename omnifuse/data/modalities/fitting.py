@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from omnifuse.core.atomic import read_json, write_json
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.core.schema import Column, Schema
 from omnifuse.core.spec import InputSpec, ValueSpec
 from omnifuse.data.modalities.config import MODALITIES, column_config
@@ -82,7 +82,7 @@ def load_processors(schema: Schema, folder: Path) -> dict[str, Processor[Any]]:
             processor = MODALITIES.build(MODALITIES.parse(saved[name]["options"], f"columns.{name}"))
             processor.load_state(saved[name]["state"])
         except Exception as error:  # whatever a damaged file leads a processor to
-            fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+            fault = first_line(error)
             raise OmnifuseError(f'{folder / FILE}: the processor of column "{name}" is damaged ({fault})') from None
         processors[name] = processor
     return processors

@@ -13,10 +13,10 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import NumberConfig
+from omnifuse.data.modalities.moments import FARTHEST
 from omnifuse.data.modalities.numerals import read_numeral, read_quantity
 from omnifuse.data.modalities.processor import Processor, is_absent, presence
 
-FARTHEST = 1e6
 LARGEST = 1e100  # squares of larger ones overflow
 
 

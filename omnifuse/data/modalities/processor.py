@@ -142,7 +142,18 @@ def is_absent(value: Any) -> bool:
 
 
 def checked_text(value: Any) -> str:
-    """The value as a word that can be stored: halves of surrogate pairs are refused."""
+    """The value as a word that can be stored.
+
+    Raises:
+        BadValue: bytes that are not UTF-8, halves of surrogate pairs, and values whose word would be Python's own, not the user's.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        try:
+            return bytes(value).decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadValue("is not UTF-8 text") from None
+    if isinstance(value, Mapping | list | tuple | set | frozenset | np.ndarray):
+        raise BadValue(f"{type(value).__name__} is not text")
     text = str(value)
     try:
         text.encode("utf-8")

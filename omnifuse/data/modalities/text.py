@@ -13,10 +13,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
+from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import TextConfig
 from omnifuse.data.modalities.processor import Processor, checked_text, is_absent, padded
 
 PAD, BEGIN, END = "[PAD]", "[BEGIN]", "[END]"
+ARRAYS = ("__array__", "__array_interface__")  # what tensors and pictures have
 
 
 class TextProcessor(Processor[TextConfig]):
@@ -37,8 +39,10 @@ class TextProcessor(Processor[TextConfig]):
         """The text as it stands, or `None` where nothing is written; several words in order become one text."""
         if is_absent(value):
             return None
-        if isinstance(value, list | tuple):
-            value = " ".join(str(word) for word in value if not is_absent(word))
+        if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
+            value = " ".join(checked_text(word) for word in value if not is_absent(word))
+        if not isinstance(value, str | np.generic) and any(hasattr(value, mark) for mark in ARRAYS):
+            raise BadValue(f"{type(value).__name__} is not text")
         text = checked_text(value)
         return text if text.strip() else None
 

@@ -15,9 +15,9 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Values
 from omnifuse.data.fetch import BadValue
 from omnifuse.data.modalities.config import VectorConfig
+from omnifuse.data.modalities.moments import standardise
 from omnifuse.data.modalities.processor import Processor, is_absent, presence
 
-FARTHEST = 1e6
 LARGEST = 1e100  # squares of larger ones overflow
 SEPARATOR = re.compile(r"\s*[,;]\s*|\s+")
 
@@ -74,8 +74,7 @@ class VectorProcessor(Processor[VectorConfig]):
 
     def item(self, raw: Any) -> np.ndarray:
         """(size,) float32, each at most a million deviations from its mean."""
-        deviations = (np.array(self._checked(raw)) - self.mean_) / self.std_
-        return np.clip(deviations, -FARTHEST, FARTHEST).astype(np.float32)
+        return standardise(np.array(self._checked(raw)), self.mean_, self.std_)
 
     def collate(self, items: Sequence[np.ndarray | None]) -> Values:
         """(B, size) float32."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.fetch import BadValue
 from omnifuse.data.report.plots import moment
 from omnifuse.data.report.spectrogram import spectrogram_pixels
 from omnifuse.data.report.thumbnails import LONGEST_SIDE, thumbnail
@@ -22,7 +21,7 @@ def glance(modality: str, value: Any) -> Picture | str:
     if isinstance(value, bytes):
         try:
             return _look(modality, value) or f"({len(value):,} bytes)"
-        except (BadValue, OmnifuseError) as error:
+        except OmnifuseError as error:
             return f"(cannot be shown: {error})"
     if modality == "datetime":
         return written(value)

@@ -9,7 +9,6 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.dataset import ID, Dataset
-from omnifuse.data.fetch import BadValue
 from omnifuse.data.report.columns.signals import RATE_HZ, heard
 from omnifuse.data.report.described import Finding
 from omnifuse.data.report.sample import ColumnSample
@@ -183,7 +182,7 @@ def _exhibit(
         both = [heard(data, "", RATE_HZ) for data in files]
         pictures, sounds = [picture for one in both for picture in one.pictures], [uri for one in both for uri in one.sounds]
         return Exhibit(caption, pictures, sounds, note=note)
-    except (BadValue, OmnifuseError) as error:
+    except OmnifuseError as error:
         return Exhibit(caption, note=f"cannot be shown: {error}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from omnifuse.data.clean.labels import replace_lines
 from omnifuse.data.report.described import Finding
 from omnifuse.page.blocks import Block, Cell, Code, Table
 from omnifuse.page.words import counted, listed
@@ -32,7 +33,8 @@ def spelling_blocks(labels: Any) -> list[Block]:
             note = "look at them before you replace them"
             head = ("label", "rows", "likely meant", "rows", "why")
             blocks.append(Table(f"{column}: likely misspelt", note, head, rows, (1, 3)))
-            blocks.append(Code(f"{column}: lines of a recipe that would mend them", "", _mend(column, report.get("replace") or {})))
+            mended = replace_lines(column, report.get("replace") or {}).strip()
+            blocks.append(Code(f"{column}: lines of a recipe that would mend them", "", mended))
         rare = dict(report.get("rare") or {})
         if rare:
             rows = [(_quoted(label), Cell(f"{count:,}", count)) for label, count in rare.items()]
@@ -74,9 +76,3 @@ def _quoted(label: Any) -> str:
     """A label between marks, so that a blank at its end is seen."""
     text = str(label)
     return f"“{text if len(text) <= LONGEST else text[:LONGEST] + '…'}”"
-
-
-def _mend(column: str, replace: Mapping[str, str]) -> str:
-    import yaml
-
-    return yaml.safe_dump({"columns": {column: {"replace": dict(replace)}}}, allow_unicode=True, sort_keys=False).strip()

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from omnifuse.core.registry import PartConfig, Registry
+
+
+def _delimiter(value: str) -> str:
+    """What may stand between fields: one ASCII character that is no part of a word, a quote or a line."""
+    if len(value) != 1 or not value.isascii() or value.isalnum() or value in "\"'\r\n\0":
+        raise ValueError('give one ASCII character that is no letter, digit, quote or line break, such as ";", or "\\t" for a tab')
+    return value
 
 
 class TableSourceConfig(PartConfig):
@@ -29,7 +36,7 @@ class TableSourceConfig(PartConfig):
     format: Literal["csv", "tsv", "jsonl", "parquet", "arrow", "ts"] | None = None
     file_column: str | None = None
     pattern: str | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     skip_rows: Annotated[int, Field(ge=0)] = 0
     column_names: tuple[str, ...] | None = None
     bad_rows: Literal["error", "quarantine"] = "error"

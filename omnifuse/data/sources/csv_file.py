@@ -16,7 +16,7 @@ from typing import Any
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
 from omnifuse.data.sources.config import TableSourceConfig
-from omnifuse.data.sources.formats import MAX_LINE_BYTES, numbered_lines, open_bytes
+from omnifuse.data.sources.formats import MAX_LINE_BYTES, numbered_lines, open_bytes, printable
 from omnifuse.data.sources.part import Part
 
 BLOCK = 16_000_000
@@ -44,7 +44,7 @@ def open_csv(path: Path, delimiter: str, config: TableSourceConfig, bad: BadRows
             next(found, None)  # the header is read as a row, for it may span lines
         return found
 
-    return Part(path, names, rows)
+    return Part(path, printable(path.name), names, rows)
 
 
 def _header(path: Path, delimiter: str, skip: int) -> list[str]:
@@ -113,7 +113,7 @@ def _lenient_rows(path: Path, names: list[str], delimiter: str, config: TableSou
         except (ValueError, csv.Error) as error:
             again.extend(reversed(gathered[1:]))
             reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-            bad.add(path, number, line.decode("utf-8", "replace"), reason)
+            bad.add(printable(path), number, line.decode("utf-8", "replace"), reason)
             continue
         bad.read += 1
         yield dict(zip(names, fields, strict=True))

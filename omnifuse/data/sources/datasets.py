@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omnifuse.core.errors import OmnifuseError, unknown
+from omnifuse.core.errors import OmnifuseError, first_line, unknown
 from omnifuse.data.sources.config import DatasetsSourceConfig
 from omnifuse.data.sources.places import local_path
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import Table
 
 SPLIT = "split"
 BATCH_ROWS = 256
@@ -38,7 +38,7 @@ def load(config: DatasetsSourceConfig, base: Path) -> Any:
         found: Any = datasets.load_from_disk(str(folder))
     except Exception as error:  # the library and the hub raise many kinds
         kind = "this folder was not made by `save_to_disk`; if it holds files, use `name: folder`"
-        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+        reason = first_line(error)
         raise OmnifuseError(f"{config.path}: {kind if folder.is_dir() else 'cannot be loaded'} ({reason})") from None
     if config.split is None or not isinstance(found, Mapping):
         return found
@@ -47,7 +47,7 @@ def load(config: DatasetsSourceConfig, base: Path) -> Any:
     return found[config.split]
 
 
-def read_dataset(dataset: Any) -> LocalTable:
+def read_dataset(dataset: Any) -> Table:
     """The rows of a dataset, or of a dictionary of them by split.
 
     Pictures, sounds and videos stay bytes, or paths; the numbers of class labels become their names.
@@ -56,7 +56,7 @@ def read_dataset(dataset: Any) -> LocalTable:
         OmnifuseError: it has no rows, or its splits have other columns, or a column is called `split` where that is added.
     """
     if not isinstance(dataset, Mapping):
-        return LocalTable(_names(dataset), lambda: _rows(dataset), select=lambda columns: _rows(dataset, columns))
+        return Table(_names(dataset), lambda: _rows(dataset), select=lambda columns: _rows(dataset, columns))
     if not dataset:
         raise OmnifuseError("the dataset has no splits")
     names = list(dict.fromkeys(name for part in dataset.values() for name in _names(part)))
@@ -68,7 +68,7 @@ def read_dataset(dataset: Any) -> LocalTable:
             own = None if columns is None else [name for name in columns if name in _names(part)]
             yield from (row | {SPLIT: str(split)} for row in _rows(part, own))
 
-    return LocalTable([*names, SPLIT], rows, select=rows)
+    return Table([*names, SPLIT], rows, select=rows)
 
 
 def _names(dataset: Any) -> list[str]:
@@ -101,7 +101,7 @@ def _rows(dataset: Any, columns: Sequence[str] | None = None) -> Iterator[dict[s
         for row in rows:
             yield {name: value if (reader := readers.get(name)) is None else reader(value) for name, value in row.items()}
     except Exception as error:
-        raise OmnifuseError(f"the dataset cannot be read ({(str(error) or type(error).__name__).splitlines()[0][:160]})") from None
+        raise OmnifuseError(f"the dataset cannot be read ({first_line(error)})") from None
 
 
 def _reader(feature: Any) -> Callable[[Any], Any] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.data.fetch import is_address, stamp
 from omnifuse.data.sources.config import (
@@ -16,7 +17,8 @@ from omnifuse.data.sources.config import (
     TableSourceConfig,
     WebDatasetSourceConfig,
 )
-from omnifuse.data.sources.places import addresses_of, downloaded, expand, files_of, local_path
+from omnifuse.data.sources.formats import printable
+from omnifuse.data.sources.places import addresses_of, downloaded, expand, files_of, fixed_folder, local_path
 from omnifuse.data.sources.source import resolve
 from omnifuse.data.table import iterate_rows, read_table
 
@@ -32,6 +34,7 @@ def source_fingerprint(value: Any, base: Path) -> str:
     if config is None:
         marks = _of_object(value)
     else:
+        _check_name(str(getattr(config, "path", "")))
         digest.update(config.model_dump_json().encode() + b"\x1d")
         marks = _of_config(config, base)
     for mark in marks:
@@ -74,11 +77,19 @@ def _of_files(config: TableSourceConfig | WebDatasetSourceConfig, base: Path) ->
 
     for text in shards(config.path) if isinstance(config, WebDatasetSourceConfig) else [config.path]:
         if not is_address(text):
-            yield from map(_of_file, files_of(text, base))
+            folder = fixed_folder(text, base)
+            for file in files_of(text, base):
+                _check_name(str(file.relative_to(folder)))  # a dataset keeps it beside each row
+                yield _of_file(file)
             continue
         for address in addresses_of(expand(text)):
             mark = stamp(address)
             yield f"{address}\x1f{mark}".encode() if mark else hashlib.blake2b(downloaded(address).read_bytes()).digest()
+
+
+def _check_name(name: str) -> None:
+    if printable(name) != name:
+        raise OmnifuseError(f"{printable(name)}: this name is not UTF-8, and a dataset cannot keep it; rename the file or its folder")
 
 
 def _of_file(path: Path) -> bytes:

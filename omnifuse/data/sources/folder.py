@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.data.sources.bad_rows import BadRows
 from omnifuse.data.sources.config import FolderSourceConfig, TableSourceConfig
 from omnifuse.data.sources.places import WILD, files_of, local_path
 from omnifuse.data.sources.table import groups_of
 from omnifuse.data.sources.table import read as read_metadata
-from omnifuse.data.table import LocalTable, Table, iterate_rows
+from omnifuse.data.table import Table, iterate_rows
 
 TABLE_NAMES = ("file", "file_name", "filename", "path", "image", "audio", "video", "id", "name")
 
@@ -42,7 +42,7 @@ def read(config: FolderSourceConfig, base: Path) -> Table:
     columns = list(next(iter(rows.values())))
     bad = BadRows()
     if config.metadata is None:
-        return LocalTable(columns, lambda: iter(rows.values()), notes=lambda: {"files": len(rows)})
+        return Table(columns, lambda: iter(rows.values()), notes=lambda: {"files": len(rows)})
     table = _metadata(config, folder, base)
     key = _key(table, config, folder, names)
     added = [name for name in table.column_names if name != key]
@@ -59,7 +59,7 @@ def read(config: FolderSourceConfig, base: Path) -> Table:
             more = found.get(name, {})
             yield row | {column: more.get(column) for column in added}
 
-    return LocalTable([*columns, *added], joined, bad.all, bad.counts)
+    return Table([*columns, *added], joined, bad.all, bad.counts)
 
 
 def files_in(config: FolderSourceConfig, folder: Path) -> list[str]:
@@ -72,8 +72,7 @@ def metadata_files(config: FolderSourceConfig, folder: Path, base: Path) -> list
     """The files of the metadata: relative to the folder, or else to the recipe."""
     if config.metadata is None:
         return []
-    inside = local_path(config.metadata, folder)
-    return files_of(config.metadata, folder if inside.exists() or WILD.search(config.metadata) else base)
+    return files_of(config.metadata, _metadata_base(config.metadata, folder, base))
 
 
 def _walk(folder: Path) -> Iterator[str]:
@@ -111,16 +110,17 @@ def _row(name: str, config: FolderSourceConfig) -> dict[str, Any]:
 
 def _metadata(config: FolderSourceConfig, folder: Path, base: Path) -> Table:
     assert config.metadata is not None
-    inside = local_path(config.metadata, folder)
-    return read_metadata(TableSourceConfig(path=config.metadata), folder if inside.exists() or WILD.search(config.metadata) else base)
+    return read_metadata(TableSourceConfig(path=config.metadata), _metadata_base(config.metadata, folder, base))
+
+
+def _metadata_base(metadata: str, folder: Path, base: Path) -> Path:
+    return folder if local_path(metadata, folder).exists() or WILD.search(metadata) else base
 
 
 def _key(table: Table, config: FolderSourceConfig, folder: Path, names: list[str]) -> str:
     """The column of the metadata that names files: the one that is given, or the one that names most."""
     if config.key:
         if config.key not in table.column_names:
-            from omnifuse.core.errors import unknown
-
             raise unknown("column of the metadata", config.key, table.column_names, where="key")
         return config.key
     spellings = _spellings(names)

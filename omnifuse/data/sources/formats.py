@@ -31,10 +31,16 @@ def open_bytes(path: Path) -> Any:
     """Open a file for reading; what gzip, zstd, bzip2 or brotli (`.br`) packed is unpacked while it is read."""
     import pyarrow as pa
 
-    with path.open("rb") as file:
-        head = file.read(4)
+    file = path.open("rb")  # Arrow opens only names that are UTF-8
+    head = file.read(4)
+    file.seek(0)
     packing = next((name for mark, name in PACKED.items() if head.startswith(mark)), "brotli" if path.suffix == ".br" else None)
-    return pa.input_stream(str(path), compression=packing, buffer_size=1 << 16)
+    return pa.input_stream(file, compression=packing, buffer_size=1 << 16)
+
+
+def printable(path: Path | str) -> str:
+    """A path that can be written everywhere: bytes of it that are not UTF-8 are spelt out."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def first_bytes(path: Path, count: int = 512) -> bytes:
@@ -59,10 +65,11 @@ def format_of(path: Path) -> str:
         OmnifuseError: it is none of them.
     """
     head = first_bytes(path)
-    if head[:4] == b"PAR1":
-        return "parquet"
-    if head[:6] == b"ARROW1":
-        return "arrow"
+    for kind, mark in (("parquet", b"PAR1"), ("arrow", b"ARROW1")):
+        if head.startswith(mark):
+            if printable(path) != str(path):  # Arrow opens these files itself
+                raise OmnifuseError(f"{printable(path)}: Parquet and Arrow files are opened by paths that are UTF-8 alone; rename it")
+            return kind
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     for suffix in reversed(path.suffixes):
         kind = FORMATS.get(suffix.lower())

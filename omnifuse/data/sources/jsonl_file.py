@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
 from omnifuse.data.sources.config import TableSourceConfig
-from omnifuse.data.sources.formats import numbered_lines
+from omnifuse.data.sources.formats import numbered_lines, printable
 from omnifuse.data.sources.part import Part
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def open_jsonl(path: Path, config: TableSourceConfig, bad: BadRows) -> Part:
                     row[name] = str(row[name])
             yield row
 
-    return Part(path, list(names), rows, types, is_fixed=False)
+    return Part(path, printable(path.name), list(names), rows, types, is_fixed=False)
 
 
 def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]]:
@@ -50,7 +50,7 @@ def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError(f'holds a {type(row).__name__} where an object such as {{"text": "…"}} is expected')
-            if b"\\u" in line:
+            if b"\\u" in line or b"\xed" in line:
                 json.dumps(row, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be kept
             if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(row, MAX_DEPTH):
                 raise RecursionError
@@ -58,7 +58,7 @@ def _rows(path: Path, skip: int, bad: BadRows | None) -> Iterator[dict[str, Any]
             reason = _reason(error)
             if bad is None:
                 raise OmnifuseError(f"{path}: line {number} {reason} (mend it, or set `bad_rows: quarantine` of the source)") from None
-            bad.add(path, number, line.decode("utf-8", "replace").strip(), reason)
+            bad.add(printable(path), number, line.decode("utf-8", "replace").strip(), reason)
             continue
         if bad:
             bad.read += 1
@@ -72,6 +72,8 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "holds half of a surrogate pair, which stands for no character"
     if isinstance(error, UnicodeError):
         return "is not UTF-8 text"
     if isinstance(error, json.JSONDecodeError):

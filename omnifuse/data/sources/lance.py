@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.data.fetch import is_address
 from omnifuse.data.sources.config import LanceSourceConfig
 from omnifuse.data.sources.places import local_path
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import Table
 
 BATCH_ROWS = 256
 
@@ -30,7 +30,7 @@ def read(config: LanceSourceConfig, base: Path) -> Table:
         except Exception as error:  # Lance raises many kinds
             raise _unreadable(config.path, error) from None
 
-    return LocalTable(opened.schema.names, rows, types=opened.schema, select=rows)
+    return Table(opened.schema.names, rows, types=opened.schema, select=rows)
 
 
 def version_of(config: LanceSourceConfig, base: Path) -> str:
@@ -60,4 +60,4 @@ def _open(config: LanceSourceConfig, base: Path) -> Any:
 
 
 def _unreadable(path: object, error: Exception) -> OmnifuseError:
-    return OmnifuseError(f"{path}: this Lance table cannot be read ({(str(error) or type(error).__name__).splitlines()[0][:160]})")
+    return OmnifuseError(f"{path}: this Lance table cannot be read ({first_line(error)})")

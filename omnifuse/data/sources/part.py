@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
-from omnifuse.data.table import LocalTable
+from omnifuse.data.table import READ_FROM, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,22 +21,26 @@ class Part:
 
     Attributes:
         path: the file.
+        name: what it is called where rows are said to come from it.
         names: its columns.
         rows: begins to read; given names, it may leave out other columns.
         types: Arrow types of its columns where they are known.
+        arrow: begins to read columns as Arrow batches, where they lie in such.
         added: columns whose one value the whole file has.
         is_fixed: every file of the table must have the same columns; else what a file does not have is absent.
     """
 
     path: Path
+    name: str
     names: list[str]
     rows: Callable[[Sequence[str] | None], Iterator[Mapping[str, Any]]]
     types: pa.Schema | None = None
+    arrow: Callable[[Sequence[str]], Iterator[pa.RecordBatch]] | None = None
     added: Mapping[str, str | None] | None = None
     is_fixed: bool = True
 
 
-def joined(parts: Sequence[Part], bad: BadRows) -> LocalTable:
+def joined(parts: Sequence[Part], bad: BadRows) -> Table:
     """Files one after another as one table.
 
     Raises:
@@ -57,11 +61,26 @@ def joined(parts: Sequence[Part], bad: BadRows) -> LocalTable:
     def rows(columns: Sequence[str] | None = None) -> Iterator[Mapping[str, Any]]:
         bad.begin()
         for part in parts:
-            extra = dict(part.added or {})
             wanted = None if columns is None else [name for name in part.names if name in columns]
-            yield from ({**row, **extra} for row in part.rows(wanted)) if extra else part.rows(wanted)
+            found = part.rows(wanted)
+            if extra := dict(part.added or {}):
+                found = ({**row, **extra} for row in found)
+            yield from _numbered(found, part.name, bad) if columns is not None and READ_FROM in columns else found
 
-    return LocalTable([*own, *added], rows, bad.all, bad.counts, _types(parts), rows)
+    return Table([*own, *added], rows, bad.all, bad.counts, _types(parts), rows, _arrow(parts), has_origins=True)
+
+
+def _arrow(parts: Sequence[Part]) -> Callable[[Sequence[str]], Iterator[pa.RecordBatch]] | None:
+    if any(part.added or part.arrow is None for part in parts):
+        return None
+    return lambda columns: (batch for part in parts if part.arrow for batch in part.arrow(columns))
+
+
+def _numbered(rows: Iterator[Mapping[str, Any]], name: str, bad: BadRows) -> Iterator[Mapping[str, Any]]:
+    """Rows with their numbers in the file, those that were set aside counted too."""
+    before = len(bad.found)
+    for number, row in enumerate(rows, start=1):
+        yield {**row, READ_FROM: f"{name}:{number + len(bad.found) - before}"}
 
 
 def _types(parts: Sequence[Part]) -> pa.Schema | None:

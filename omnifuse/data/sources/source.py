@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.data.fetch import is_address, shown
 from omnifuse.data.sources.config import (
@@ -18,8 +19,10 @@ from omnifuse.data.sources.config import (
     WebDatasetSourceConfig,
     parse_source,
 )
+from omnifuse.data.sources.formats import printable
 from omnifuse.data.sources.places import fixed_folder, local_path
 from omnifuse.data.table import Table
+from omnifuse.page.words import shorten
 
 TARS = (".tar", ".tar.gz", ".tgz")
 
@@ -64,7 +67,7 @@ def source_base(value: Any, base: Path) -> Path:
         return local_path(config.path, base)
     if isinstance(config, DatasetsSourceConfig):
         folder = local_path(config.path, base)
-        return folder if folder.is_dir() else base
+        return folder if _is_folder(folder) else base
     if isinstance(config, SqlSourceConfig):
         from omnifuse.data.sources.sql import database_file
 
@@ -76,15 +79,13 @@ def source_base(value: Any, base: Path) -> Path:
 
 def source_name(value: Any) -> str:
     """A name for reports and messages; it shows no credentials."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, str):
-        return shown(value)
+    if isinstance(value, str | Path):
+        return printable(shown(value) if isinstance(value, str) else value)
     config = resolve(value, Path())
     if isinstance(config, SqlSourceConfig):
         return f"{shown(config.connection)}: {' '.join(config.query.split())[:60]}"
     path = getattr(config, "path", None)
-    return "the given table" if config is None else shown(path) if isinstance(path, str) else config.name
+    return "the given table" if config is None else printable(shown(path)) if isinstance(path, str) else config.name
 
 
 def _what_lies_there(config: TableSourceConfig, base: Path) -> PartConfig:
@@ -95,10 +96,17 @@ def _what_lies_there(config: TableSourceConfig, base: Path) -> PartConfig:
     if is_address(text):
         return config
     path = local_path(text, base)
-    if not path.is_dir():
+    if not _is_folder(path):
         return config
     if (path / "_versions").is_dir():
         return LanceSourceConfig(path=text)
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
         return DatasetsSourceConfig(path=text)
     return FolderSourceConfig(path=text)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise OmnifuseError(f"{shorten(str(path), 200)}: cannot be read ({error.strerror})") from None

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.data.fetch import BadValue, check_host, shown
 from omnifuse.data.sources.config import SqlSourceConfig
+from omnifuse.data.sources.objects import read_object
 from omnifuse.data.sources.places import VARIABLE, expand
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import Table
 
 READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 POSTGRES = ("postgresql", "postgres")
@@ -43,7 +44,7 @@ def database_file(config: SqlSourceConfig, base: Path) -> Path | None:
     raise OmnifuseError("connection: give one such as sqlite:///shop.db or postgresql://user:$PGPASSWORD@host/db")
 
 
-def _sqlite(file: Path, query: str) -> LocalTable:
+def _sqlite(file: Path, query: str) -> Table:
     if not file.is_file():
         raise OmnifuseError(f"{file}: no such database")
 
@@ -66,7 +67,7 @@ def _sqlite(file: Path, query: str) -> LocalTable:
             names = _names(connection.execute(query))
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _fault(file, error) from None
-    return LocalTable(names, rows)
+    return Table(names, rows)
 
 
 def _names(cursor: sqlite3.Cursor) -> list[str]:
@@ -97,13 +98,13 @@ def _postgres(config: SqlSourceConfig) -> Table:
     try:
         statements = [each for each in sqlglot.parse(config.query, read="postgres") if each is not None]
     except sqlglot.errors.SqlglotError as error:
-        raise OmnifuseError(f"query: cannot be read ({str(error).splitlines()[0][:160]})") from None
+        raise OmnifuseError(f"query: cannot be read ({first_line(error)})") from None
     if len(statements) != 1 or not isinstance(statements[0], sqlglot.expressions.Query):
         raise OmnifuseError("query: only reads are allowed; a single SELECT is needed")
     connection = _read_only(_filled(config.connection))
     _check_reachable(connection)
     try:
-        return daft.read_sql(config.query.strip().rstrip(";"), connection).collect()
+        return read_object(daft.read_sql(config.query.strip().rstrip(";"), connection).to_arrow())
     except BaseException as error:  # panics of the driver are not even exceptions
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise

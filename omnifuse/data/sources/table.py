@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +25,6 @@ def read(config: TableSourceConfig, base: Path) -> Table:
     if len(set(kinds.values())) > 1:
         one, other = (next(file for file in files if kinds[file] == kind) for kind in sorted(set(kinds.values()))[:2])
         raise OmnifuseError(f"{config.path}: {one} is {kinds[one]} and {other} is {kinds[other]}; give them as sources of their own")
-    if kinds[files[0]] == "parquet" and not config.file_column and not config.pattern:
-        return _parquet(files)
     root = None if is_address(config.path) else fixed_folder(config.path, base)
     bad = BadRows()
     return joined([_part(file, kinds[file], config, root, bad) for file in files], bad)
@@ -66,19 +63,4 @@ def _part(file: Path, kind: str, config: TableSourceConfig, root: Path | None, b
         part = ts_file.open_ts(file, config, bad)
     else:
         part = arrow_file.open_parquet(file) if kind == "parquet" else arrow_file.open_arrow(file)
-    return replace(part, added=added)
-
-
-def _parquet(files: list[Path]) -> Table:
-    """On this machine a few rows at a time; on a cluster by Daft, whose batches are whole row groups."""
-    import daft
-
-    from omnifuse.data.sources.arrow_file import open_parquet
-
-    table = joined([open_parquet(file) for file in files], BadRows())
-    if daft.runners.get_or_infer_runner_type() != "ray":
-        return table
-    try:
-        return daft.read_parquet([glob.escape(str(file)) for file in files])  # Daft takes paths as patterns
-    except Exception as error:  # Daft raises many kinds
-        raise OmnifuseError(f"{files[0]}: cannot be read as parquet ({str(error).splitlines()[0][:160]})") from None
+    return replace(part, name=name, added=added)

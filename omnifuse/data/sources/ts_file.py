@@ -46,7 +46,7 @@ def open_ts(path: Path, config: TableSourceConfig, bad: BadRows) -> Part:
             bad.read += 1
             yield row
 
-    return Part(path, ["series", "label"] if head.has_label else ["series"], rows)
+    return Part(path, path.name, ["series", "label"] if head.has_label else ["series"], rows)
 
 
 def _head(path: Path) -> _Head:

@@ -16,7 +16,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources.bad_rows import BadRows
 from omnifuse.data.sources.config import WebDatasetSourceConfig
 from omnifuse.data.sources.places import files_of
-from omnifuse.data.table import LocalTable, Table
+from omnifuse.data.table import Table
 
 Content: TypeAlias = bytes | str | None
 Wanted: TypeAlias = Callable[[str], bool]
@@ -56,7 +56,7 @@ def read(config: WebDatasetSourceConfig, base: Path) -> Table:
                 bad.read += 1
                 yield row
 
-    return LocalTable([KEY, *names], rows, bad.all, bad.counts, select=rows)
+    return Table([KEY, *names], rows, bad.all, bad.counts, select=rows)
 
 
 def shards(path: str) -> list[str]:

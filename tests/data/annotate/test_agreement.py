@@ -8,7 +8,7 @@ import pytest
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.annotate.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha, measure_agreement
-from omnifuse.data.annotate.votes import Vote, write_set
+from omnifuse.data.annotate.votes import Vote, of_column, write_set
 
 # Krippendorff (2011), "Computing Krippendorff's alpha-reliability", example C: four observers, twelve units, some missing.
 OBSERVERS = [
@@ -97,3 +97,25 @@ def test_a_later_vote_of_the_same_annotator_counts():
 def test_words_are_no_numbers():
     with pytest.raises(OmnifuseError, match=r"red.*not a number.*nominal"):
         measure_agreement([Vote("1", "c", "ann", "red"), Vote("1", "c", "bob", "2")], "interval")
+
+
+def test_one_number_or_set_written_in_two_ways_is_one_label():
+    table = {"a": {"ann": "1", "bob": "1.0"}, "b": {"ann": "2", "bob": "2"}, "c": {"ann": "1.50", "bob": "1.5"}}
+    numbers = measure_agreement(votes_of(table), "interval")
+    assert (numbers.percent, numbers.alpha) == (1.0, 1.0)
+    assert isnan(numbers.pairs[0].kappa), "nominal, so not for numbers"
+    assert {row.row: row.labels for row in numbers.by_row} == {"a": {"1": 2}, "b": {"2": 2}, "c": {"1.5": 2}}
+    sets = measure_agreement(votes_of({"a": {"ann": '["x","y"]', "bob": '["y", "x"]'}, "b": {"ann": "z", "bob": '["z"]'}}), "jaccard")
+    assert (sets.alpha, sets.fleiss, sets.pairs[0].kappa) == (1.0, 1.0, 1.0)
+
+
+def test_a_vote_that_is_no_number_names_an_option_that_exists():
+    with pytest.raises(OmnifuseError, match="--kind category"):
+        measure_agreement([Vote("1", "c", "ann", "red")], "interval")
+
+
+def test_a_column_that_no_vote_is_about():
+    votes = [Vote("1", "colour", "ann", "red"), Vote("1", "size", "ann", "2")]
+    assert of_column(votes, "size") == votes[1:]
+    with pytest.raises(OmnifuseError, match='unknown column of votes "color"; did you mean "colour"'):
+        of_column(votes, "color")

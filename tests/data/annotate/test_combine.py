@@ -127,3 +127,8 @@ def test_the_order_of_votes_does_not_matter():
 def test_a_misspelt_method_is_named():
     with pytest.raises(OmnifuseError, match='did you mean "dawid-skene"'):
         combine_votes([Vote("1", "c", "a", "x")], "david-skene")
+
+
+def test_the_middle_of_numbers_keeps_their_digits():
+    votes = [Vote("r", "price", who, "1234567.89123") for who in ("ann", "bob")]
+    assert combine_votes(votes, kind="number").labels[0].label == "1234567.89123"

@@ -16,11 +16,13 @@ from PIL import Image
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.schema import Schema
+from omnifuse.data.annotate import showing
 from omnifuse.data.annotate.annotations import Imported, import_annotations
 from omnifuse.data.annotate.label_studio import ROW, asked_tags, shown_tags
 from omnifuse.data.annotate.rows import Chunk, dataset_chunks, only, table_chunks
 from omnifuse.data.annotate.tasks import Export, Exported, Suggestion, export_tasks
 from omnifuse.data.config import DataConfig
+from omnifuse.data.modalities.config import MODALITIES, column_config
 from omnifuse.data.prepare import prepare
 from omnifuse.data.table import read_table
 from tests.conftest import colour_rows
@@ -308,6 +310,8 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path):
     rows = chunks_of(tmp_path, [{"question": "a"}])
     with pytest.raises(OmnifuseError, match="no label is known"):
         export_tasks(rows, SCHEMA, tmp_path / "a")
+    with pytest.raises(OmnifuseError, match=r"--label$"):
+        export_tasks(rows, SCHEMA, tmp_path / "a")
     with pytest.raises(OmnifuseError, match=r"columns\.picture: nobody can type in"):
         export_tasks(rows, SCHEMA, tmp_path / "b", columns=["picture"])
     (tmp_path / "there").mkdir()
@@ -356,3 +360,78 @@ def test_sounds_series_and_clouds_are_shown(tmp_path: Path):
     with Image.open(tmp_path / "out" / "media" / Path(first["cloud"]).name) as image:
         assert np.asarray(image).max() > 200
     assert (second["sound"], second["gait"], second["cloud"]) == (first["sound"], {"time": []}, "")
+
+
+def test_moments_and_numbers_of_a_dataset_are_shown_as_written_and_can_be_prepared_again(tmp_path: Path):
+    columns: dict[str, Any] = {
+        "when": {"modality": "datetime", "format": "%d.%m.%Y %H:%M", "timezone": "Europe/Berlin"},
+        "price": {"modality": "number", "format": "comma", "unit": "cm"},
+        "tags": "set",
+        "due": {"modality": "datetime", "role": "target", "format": "%d.%m.%Y"},
+    }
+    rows = [
+        {"when": f"{day:02}.05.2024 14:00", "price": "1.234.567,891", "tags": ["a", "b"], "due": f"{day:02}.06.2024"}
+        for day in range(1, 21)
+    ]
+    rows[3]["when"] = ""
+    everything = DataConfig(source="given", split={"validation": 0, "test": 0})  # pyright: ignore[reportArgumentType]
+    schema = Schema.parse(columns)
+    dataset = prepare(rows, schema, everything, store=tmp_path / "store")
+    export_tasks(dataset_chunks(dataset), schema, tmp_path / "out")
+    tasks = [task["data"] for task in json.loads((tmp_path / "out" / "tasks.json").read_text())]
+    assert {task["when"] for task in tasks} == {"", *(f"2024-05-{day:02}T12:00:00+00:00" for day in range(1, 21) if day != 4)}
+    with (tmp_path / "out" / "rows.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["price"] for line in lines} == {"1234567.891"}
+    plain = Schema.parse({name: _plain(value) for name, value in schema.dump().items()})
+    again = prepare(str(tmp_path / "out" / "rows.csv"), plain, everything, store=tmp_path / "again")
+    assert values_of(again) == values_of(dataset)
+
+
+def _plain(column: dict[str, Any]) -> dict[str, Any]:
+    """The column without what docs/annotation.md says to drop."""
+    return {name: value for name, value in column.items() if name not in ("format", "unit")}
+
+
+def values_of(dataset: Any) -> list[tuple[Any, ...]]:
+    return sorted(zip(*dataset.take(range(len(dataset)), ["when", "price", "tags", "due"]).values(), strict=True), key=str)
+
+
+def test_a_moment_is_one_word_in_suggestions_and_on_pages():
+    schema = Schema.parse({"when": "datetime", "size": "number"})
+    (tag, _) = asked_tags(schema, ["when", "size"])
+    assert tag.value(1716033600000000) == {"datetime": "2024-05-18T12:00:00+00:00"}
+    assert tag.value("2024-05-18") == {"datetime": "2024-05-18"}
+    (chunk,) = chunks_of(Path(), [{"when": "2024-05-18T12:00", "size": 2}], schema)
+    (shown,) = showing.exhibits(schema, chunk.rows, [""], [""])
+    assert "when: 2024-05-18T12:00:00+00:00" in shown.note
+
+
+def test_a_decoder_that_is_not_installed_stops_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from omnifuse.data.decode.wave_file import encode_wav
+
+    def missing(data: bytes) -> str:
+        raise OmnifuseError("needs soundfile; pip install 'omnifuse[audio]'")
+
+    (tmp_path / "word.wav").write_bytes(encode_wav(np.zeros(800, dtype=np.float32), 8000))
+    schema = Schema.parse({"sound": "audio"})
+    (chunk,) = chunks_of(tmp_path, [{"sound": "word.wav"}], schema)
+    monkeypatch.setattr(showing, "_clip", missing)
+    (shown,) = showing.exhibits(schema, chunk.rows, [""], [""])
+    assert "sound cannot be shown: needs soundfile" in shown.note
+
+
+def test_members_of_sets_are_new_labels_not_whole_answers(tmp_path: Path):
+    schema = Schema.parse({"note": "text", "tags": {"modality": "set", "role": "target"}})
+    export_tasks(chunks_of(tmp_path, [{"note": "a"}, {"note": "b"}], schema), schema, tmp_path / "out", labels={"tags": ["x", "y"]})
+    tasks = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    known, new = {"tags": {"choices": ["y", "x"]}}, {"tags": {"choices": ["x", "z"]}}
+    assert imported(tmp_path / "out", annotated(tasks, [[annotation(1, known)], [annotation(1, {})]])).new_labels == {}
+    assert imported(tmp_path / "out", annotated(tasks, [[annotation(1, known)], [annotation(1, new)]])).new_labels == {"tags": {"z": 1}}
+
+
+def test_a_run_may_know_fewer_columns_than_are_shown(tmp_path: Path):
+    known = {"size": MODALITIES.build(column_config(SCHEMA["size"]))}
+    rows = [{"question": "a", "size": 1}, {"question": "b", "size": 1}]
+    (chunk,) = table_chunks(read_table(rows), SCHEMA, tmp_path, known)
+    assert chunk.rows.take([0, 1], ["question"]) == {"question": ["a", "b"]}

@@ -76,7 +76,10 @@ def test_when_a_rule_holds(conditions: dict[str, Any], cell: Any, holds: bool):
         ("column: c\nrules: [{when: a, label: x}]", "needs a condition"),
         ("column: c\nrules: [{when: a, matchs: b, label: x}]", 'unknown option "matchs"'),
         ("column: c\nrules: [{when: a, matches: '(', label: x}]", "not a regular expression"),
-        ("column: c\nrules: [{when: a, matches: b, label: yes}]", "put it in quotes"),
+        ("column: c\nrules: [{when: a, matches: b, label: true}]", "put it in quotes"),
+        ("column: c\nrules: [{when: a, equals: [b, false], label: x}]", "put it in quotes"),
+        ("column: &c c\nrules: [{when: a, matches: b, label: *c}]", "aliases"),
+        ("column: c\nrules: [{when: a, matches: b, label: 2024-13-45}]", "cannot be read"),
         ("column: c\nrules: [{when: a, absent: true, above: 2, label: x}]", "nothing that `above`"),
         ("column: [", "cannot be read"),
         ("just words", "mapping"),
@@ -138,3 +141,19 @@ def test_a_rule_about_a_column_that_is_not_there(tmp_path: Path):
     (tmp_path / "rules.yaml").write_text("column: c\nrules: [{when: txt, contains: a, label: x}]")
     with pytest.raises(OmnifuseError, match=r'rules\.0\.when: unknown column "txt"; did you mean "text"'):
         label_by_rules(tmp_path / "rules.yaml", write_table(tmp_path / "rows.csv"), tmp_path / "out")
+
+
+def test_yes_and_no_are_words_as_in_recipes(tmp_path: Path):
+    (tmp_path / "rules.yaml").write_text(
+        "column: c\nrules: [{when: text, equals: [no, on], label: yes}, {when: text, absent: true, label: off}]"
+    )
+    rules = Rules.load(tmp_path / "rules.yaml")
+    assert [rule.label for rule in rules.rules] == ["yes", "off"]
+    assert [rules.rules[0]({"text": cell}) for cell in ("no", "on", "False", "x")] == ["yes", "yes", None, None]
+
+
+def test_cells_stand_beside_their_labels_with_all_digits(tmp_path: Path):
+    (tmp_path / "rules.yaml").write_text("column: c\nrules: [{when: price, above: 1, label: dear}]")
+    label_by_rules(tmp_path / "rules.yaml", [{"price": 1234567.891}, {"price": 3.0}], tmp_path / "out", "majority")
+    assert [row["price"] for row in read(tmp_path / "out" / "labels.csv")] == ["1234567.891", "3"]
+    assert {row["c_probability"] for row in read(tmp_path / "out" / "labels.csv")} == {"1"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -240,18 +239,3 @@ def test_spoken_digits_are_read_as_libsndfile_reads_them(shared_data: Path):
     for file in files:
         expected, rate_hz = soundfile.read(file, dtype="float32")
         assert np.array_equal(decode_audio(file.read_bytes(), rate_hz)[0], expected)
-
-
-def test_a_second_of_wav_is_read_at_least_as_fast_as_by_libsndfile():
-    data = sound("WAV", "PCM_16", wave(1.0, 16_000), 16_000)
-
-    def best(run: object) -> float:
-        spans = []
-        for _ in range(7):
-            start = time.perf_counter()
-            for _ in range(50):
-                run()  # pyright: ignore[reportCallIssue]
-            spans.append(time.perf_counter() - start)
-        return min(spans)
-
-    assert best(lambda: decode_audio(data, 16_000)) <= best(lambda: soundfile.read(io.BytesIO(data), dtype="float32"))

@@ -11,11 +11,11 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.join.config import JoinConfig
 from omnifuse.data.join.join import join_table
 from omnifuse.data.join.report import JoinReport
-from omnifuse.data.table import LocalTable, Table, iterate_rows
+from omnifuse.data.table import Table, iterate_rows
 
 
-def table(rows: list[dict[str, Any]], *names: str) -> LocalTable:
-    return LocalTable(list(names or rows[0]), lambda: iter(rows))
+def table(rows: list[dict[str, Any]], *names: str) -> Table:
+    return Table(list(names or rows[0]), lambda: iter(rows))
 
 
 def join(left: Table, right: Table, **options: Any) -> tuple[list[dict[str, Any]], JoinReport]:

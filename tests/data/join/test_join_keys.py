@@ -11,6 +11,7 @@ from typing import Any
 import daft
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +23,8 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.join import vocabulary
 from omnifuse.data.join.config import JoinConfig, Window
 from omnifuse.data.join.join import join_table
-from omnifuse.data.sources import as_frame
-from omnifuse.data.table import LocalTable, iterate_rows, read_table
+from omnifuse.data.join.scalars import words
+from omnifuse.data.table import Table, iterate_rows, read_table
 
 PATIENTS = [{"patient": "7", "age": 61}, {"patient": "8", "age": 40}, {"patient": "9", "age": 33}, {"patient": "", "age": 1}]
 SCANS = [
@@ -62,7 +63,7 @@ def test_random_tables_agree_with_two_loops(left: list, right: list, two: bool, 
         nfc = {"e\u0301": "é"}  # the two spellings of one letter are one key
         return [{"i": i, "a": nfc.get(a, a), "b": nfc.get(b, b)} for i, (a, b) in enumerate(cells)]
 
-    def raw(cells: list, name: str) -> LocalTable:
+    def raw(cells: list, name: str) -> Table:
         return table([{name: i, "a": a, "b": b} for i, (a, b) in enumerate(cells)], name, "a", "b")
 
     on = ["a", "b"] if two else ["a"]
@@ -94,8 +95,8 @@ def test_the_same_join_of_arrow_python_and_files(tmp_path: Path):
     for name, rows in (("left", left), ("right", right)):
         lines = [",".join(rows[0]), *(",".join("" if v is None else str(v) for v in row.values()) for row in rows)]
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    lefts = [table(left), daft.from_pylist(left), read_table(tmp_path / "left.csv"), read_table(pa.Table.from_pylist(left))]
-    rights = [table(right), daft.from_pylist(right), read_table(tmp_path / "right.csv")]
+    lefts = [table(left), read_table(daft.from_pylist(left)), read_table(tmp_path / "left.csv"), read_table(pa.Table.from_pylist(left))]
+    rights = [table(right), read_table(daft.from_pylist(right)), read_table(tmp_path / "right.csv")]
     dumps = []
     for ours in lefts:
         for theirs in rights:
@@ -105,24 +106,20 @@ def test_the_same_join_of_arrow_python_and_files(tmp_path: Path):
     assert all(dump == dumps[0] for dump in dumps)
 
 
-def test_a_frame_stays_a_frame_and_streams_its_other_columns():
-    left = daft.from_pydict({"k": [1, 2, 3], "media": [b"a" * 100, b"b", b"c"]})
-    joined, _ = join_table(left, JoinConfig(source="x", on="k", how="inner"), daft.from_pydict({"k": [3, 1], "v": [0.5, None]}), name="x")
-    assert isinstance(joined, daft.DataFrame)
-    assert joined.column_names == ["k", "media", "v"]
-    assert sorted(joined.to_pylist(), key=lambda row: row["k"]) == [
-        {"k": 1, "media": b"a" * 100, "v": None},
-        {"k": 3, "media": b"c", "v": 0.5},
-    ]
+def test_bytes_of_a_frame_go_through_untouched():
+    left = read_table(daft.from_pydict({"k": [1, 2, 3], "media": [b"a" * 100, b"b", b"c"]}))
+    other = read_table(daft.from_pydict({"k": [3, 1], "v": [0.5, None]}))
+    joined, _ = join_table(left, JoinConfig(source="x", on="k", how="inner"), other, name="x")
+    assert list(iterate_rows(joined)) == [{"k": 1, "media": b"a" * 100, "v": None}, {"k": 3, "media": b"c", "v": 0.5}]
 
 
 def test_objects_of_python_go_through_untouched():
     picture = Image.fromarray(np.zeros((2, 2), np.uint8))
-    for left in (table([{"k": 1, "p": picture}]), daft.from_pydict({"k": [1]})):
+    for left in (table([{"k": 1, "p": picture}]), read_table(daft.from_pydict({"k": [1]}))):
         rows, _ = join(left, table([{"k": "1", "theirs": picture, "mixed": 1}, {"k": "2", "theirs": None, "mixed": 2.5}]), on="k")
         assert rows[0]["theirs"] is picture
         assert rows[0]["mixed"] == 1
-        assert isinstance(rows[0]["mixed"], int) or isinstance(left, daft.DataFrame)
+        assert isinstance(rows[0]["mixed"], int)
 
 
 def test_numbers_are_keys_as_they_would_be_written():
@@ -133,6 +130,34 @@ def test_numbers_are_keys_as_they_would_be_written():
     arrow = pa.table({"k": pa.array([0.1, 7.0], pa.float32())})
     rows, _ = join(read_table(arrow), table([{"k": "0.1", "v": 1}, {"k": 7, "v": 2}]), on="k")
     assert [row["v"] for row in rows] == [1, 2]
+
+
+def test_a_number_is_one_key_with_an_exponent_and_without():
+    spellings = {
+        "0.00001": [1e-5, "1e-05", "1E-5", "1.0E-5", "1.000000000000000082e-05", np.float32(1e-5), Decimal("0.00001")],
+        "0.0000001": [1e-7, "1e-07", Decimal("0.0000001"), Decimal("0.00000010")],
+        "100000000000000000000": [1e20, "1e+20", "1.0E20", 10**20],
+        "100000000000000999424": [1e20 + 1e6, "1.00000000000001e+20", 100000000000000999424],
+        "0.00000012345678901234567890123": [Decimal("1.2345678901234567890123E-7"), "1.2345678901234567890123E-7"],
+        "-150": [-150.0, "-1.5e+02", "-1.50E2"],
+        "0": [0.0, -0.0, "0e+00", "0.0E0"],
+    }
+    for word, values in spellings.items():
+        assert words([word]).to_pylist() == [word]
+        for value in values:
+            assert words([value]).to_pylist() == [word], value
+            assert words([value, "x"]).to_pylist() == [word, "x"], value
+    assert words(pa.array([1e-5, 1e20, 0.5, None])).to_pylist() == ["0.00001", "100000000000000000000", "0.5", None]
+    for code in ("1e5", "12E3", "007e+1", "1e", "e+5", "1e+400", "1e-999", "00.1e-2"):
+        assert words([code]).to_pylist() == [code], "a code, or beyond what a float holds"
+    assert words(["1e+99", "-9.99e+02", "5"], ["1e+99", "-999"]).to_pylist() == [None, None, "5"]
+
+
+def test_a_key_of_parquet_finds_its_row_in_csv(tmp_path: Path):
+    pq.write_table(pa.table({"k": [1e-5, 2.5e-7, 1e20, 0.5]}), tmp_path / "left.parquet")
+    (tmp_path / "right.csv").write_text("k,v\n1e-05,a\n0.00000025,b\n1e+20,c\n0.5,d\n")
+    rows, _ = join(read_table(tmp_path / "left.parquet"), read_table(tmp_path / "right.csv"), on="k")
+    assert [row["v"] for row in rows] == ["a", "b", "c", "d"]
 
 
 def test_words_may_stand_for_no_key():
@@ -203,13 +228,13 @@ def test_collect_into_set_sequence_and_series():
 def test_an_empty_other_table_matches_nothing():
     for other in (
         table([], "k", "v"),
-        daft.from_pydict({"k": [], "v": []}),
+        read_table(daft.from_pydict({"k": [], "v": []})),
         read_table(pa.table({"k": pa.array([], pa.int64()), "v": []})),
     ):
         rows, report = join(table([{"k": 1}, {"k": None}]), other, on="k")
         assert rows == [{"k": 1, "v": None}, {"k": None, "v": None}]
         assert (report.right.rows, report.left.unmatched, report.left.without_key) == (0, 1, 1)
-        assert list(join(daft.from_pydict({"k": [1]}), other, on="k")[0]) == [{"k": 1, "v": None}]
+        assert list(join(read_table(daft.from_pydict({"k": [1]})), other, on="k")[0]) == [{"k": 1, "v": None}]
     assert join(table([], "k"), table(PATIENTS), on={"k": "patient"})[0] == []
 
 
@@ -259,27 +284,27 @@ def test_only_the_columns_that_are_asked_for_are_read():
         read.append(sorted(columns))
         return iter({"k": k, "media": b"x", "other": 1} for k in range(3))
 
-    left = LocalTable(["k", "media", "other"], lambda: select(["k", "media", "other"]), select=select)
+    left = Table(["k", "media", "other"], lambda: select(["k", "media", "other"]), select=select)
     joined, _ = join_table(left, JoinConfig(source="x", on="k"), table([{"k": 1, "v": 2}]), name="x")
     assert list(iterate_rows(joined, ["v", "other"])) == [{"v": v, "other": 1} for v in (None, 2, None)]
     assert list(iterate_rows(joined, ["media"])) == [{"media": b"x"}] * 3
     assert read == [["k"], ["k", "other"], ["media"]]
 
 
-def test_a_joined_table_becomes_a_frame():
+def test_a_joined_table_knows_its_types():
     rows = [{"k": 1, "t": 0.0}, {"k": 2, "t": 1.0}]
-    left = LocalTable(["k", "t"], lambda: iter(rows), types=pa.schema({"k": pa.int64(), "t": pa.float64()}))
+    left = Table(["k", "t"], lambda: iter(rows), types=pa.schema({"k": pa.int64(), "t": pa.float64()}))
     other = table([{"k": 1, "t": 0.5, "x": 3, "name": "n", "mixed": 1}, {"k": 9, "t": 9.0, "x": 4, "name": "m", "mixed": "a"}])
     named, _ = join_table(left, JoinConfig(source="x", on="k", columns=("name", "mixed")), other, name="x")
     window = Window(left="t", before_s=1, after_s=1, columns=("x",), into="w")
     joined, _ = join_table(named, JoinConfig(source="x", window=window), other, name="x")
-    assert isinstance(joined, LocalTable)
+    assert isinstance(joined, Table)
     assert joined.types is not None
     assert joined.types.names == ["k", "t", "name", "w"]
-    frame = as_frame(joined).to_pylist()
-    assert frame[0] == {"k": 1, "t": 0.0, "name": "n", "mixed": frame[0]["mixed"], "w": {"time": [0.5], "x": [3.0]}}
-    assert str(frame[0]["mixed"]) == "1"
-    assert frame[1]["w"] == {"time": [-0.5], "x": [3.0]}
+    assert list(iterate_rows(joined)) == [
+        {"k": 1, "t": 0.0, "name": "n", "mixed": 1, "w": {"time": [0.5], "x": [3.0]}},
+        {"k": 2, "t": 1.0, "name": None, "mixed": None, "w": {"time": [-0.5], "x": [3.0]}},
+    ]
 
 
 def test_words_of_one_hash_are_not_taken_for_equal(monkeypatch: pytest.MonkeyPatch):

@@ -17,6 +17,7 @@ from joining import fault, join, table
 from naive_joins import asof, window
 
 from omnifuse.data.join.moments import instants
+from omnifuse.data.table import read_table
 
 times = st.one_of(st.none(), st.integers(-4, 8).map(lambda tenths: tenths / 10))
 keys = st.sampled_from(["a", "b", None, "c"])
@@ -182,6 +183,6 @@ def test_a_frame_is_joined_by_time_like_rows_are():
         {"window": {"left": "t", "by": ["g"], "before_s": 0.3, "columns": ["v"], "into": "w"}},
     ):
         slow, one = join(table(left), table(right), **options)
-        fast, two = join(daft.from_pylist(left), daft.from_pylist(right), **options)
+        fast, two = join(read_table(daft.from_pylist(left)), read_table(daft.from_pylist(right)), **options)
         assert sorted(fast, key=lambda row: row["i"]) == slow
         assert one == two

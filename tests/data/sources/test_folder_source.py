@@ -10,7 +10,7 @@ import pytest
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources import read_source, source_fingerprint
-from omnifuse.data.table import LocalTable, iterate_rows
+from omnifuse.data.table import Table, iterate_rows
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def _table(base: Path, **options: Any) -> LocalTable:
+def _table(base: Path, **options: Any) -> Table:
     table = read_source({"name": "folder", "path": "pets", **options}, base.parent)
-    assert isinstance(table, LocalTable)
+    assert isinstance(table, Table)
     return table
 
 
@@ -133,7 +133,7 @@ def test_the_fingerprint_sees_the_metadata(folder: Path):
 def test_emoji_with_their_captions(shared_data: Path):
     given = {"name": "folder", "path": "emoji/png", "metadata": "../captions.tsv", "pattern": r"emoji_u(?P<base>[0-9a-f]+)"}
     table = read_source(given, shared_data)
-    assert isinstance(table, LocalTable)
+    assert isinstance(table, Table)
     rows = list(iterate_rows(table))
     lines = (shared_data / "emoji" / "captions.tsv").read_text(encoding="utf-8").splitlines()[1:]
     assert table.column_names == ["file", "base", "name", "keywords"]

@@ -22,9 +22,9 @@ import pytest
 from PIL import Image
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.sources import as_frame, read_source, source_base, source_fingerprint, source_name
+from omnifuse.data.sources import read_source, source_base, source_fingerprint, source_name
 from omnifuse.data.sources.config import TableSourceConfig
-from omnifuse.data.table import LocalTable, iterate_rows
+from omnifuse.data.table import iterate_rows
 
 ROWS = [{"id": "1", "word": "a"}, {"id": "2", "word": "b"}]
 
@@ -141,49 +141,6 @@ def test_the_fingerprint_of_an_object_is_that_of_its_content(tmp_path: Path):
     assert mark([{"a": "x", "b": "y"}]) != mark([{"a": "xb", "b": "y"}])
 
 
-def test_any_table_becomes_a_data_frame_with_the_same_rows(tmp_path: Path, csv: Path):
-    frame = daft.from_pylist(ROWS)
-    assert as_frame(frame) is frame
-    rows = [
-        {"n": i if i < 9000 else i + 0.5, "w": None if i < 9000 else "x", "l": [i], "d": {"x": [0.5]}, "b": b"\x00"} for i in range(20_000)
-    ]
-    made = as_frame(read_source(rows, tmp_path))
-    assert [row for batch in made.to_arrow_iter() for row in batch.to_pylist()] == rows
-    assert as_frame(read_source("a.csv", tmp_path)).to_pylist() == ROWS
-    empty = as_frame(LocalTable(["a", "b"], lambda: iter([])))
-    assert empty.column_names == ["a", "b"]
-    assert empty.count_rows() == 0
-
-
-def test_values_of_many_kinds_fit_into_a_data_frame_or_are_refused_by_name(tmp_path: Path):
-    rows = [{"p": Path("a/b.png"), "s": {"b", "a"}, "a": np.array([1.0, 2.0]), "m": 1}, {"p": None, "s": None, "a": None, "m": "x"}]
-    made = as_frame(read_source(rows, tmp_path)).to_pylist()
-    assert made[0] == {"p": str(Path("a/b.png")), "s": ["a", "b"], "a": [1.0, 2.0], "m": "1"}
-    for value in (Image.new("RGB", (2, 2)), np.zeros((2, 2)), object()):
-        with pytest.raises(OmnifuseError, match=r'column "picture": .*path'):
-            as_frame(read_source([{"id": 1, "picture": value}], tmp_path))
-    with pytest.raises(OmnifuseError, match=r'column "x": .*make them alike'):
-        as_frame(read_source([{"x": [1]}, {"x": "a"}], tmp_path))
-
-
-def test_a_table_is_staged_in_bounded_memory_and_its_files_are_removed(tmp_path: Path):
-    code = """if True:
-        import os, resource, sys
-        import daft, pyarrow.parquet
-        from omnifuse.data.sources import as_frame
-        from omnifuse.data.table import LocalTable
-        as_frame(LocalTable(["b"], lambda: iter([{"b": b"x"}])))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        rows = lambda: ({"b": os.urandom(1 << 20)} for _ in range(160))
-        frame = as_frame(LocalTable(["b"], rows))
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
-    """
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
-    assert int(done.stdout) < 128, done.stderr  # of 160 MB
-    assert list(tmp_path.glob("omnifuse-*")) == []
-
-
 def test_many_parquet_files_are_one_table_in_order(tmp_path: Path):
     for number in range(12):
         pq.write_table(pa.table({"n": list(range(number * 100, number * 100 + 100))}), tmp_path / f"{number:02}.parquet")
@@ -235,3 +192,31 @@ def test_the_fingerprint_of_an_object_sees_tensors_whole_and_sets_in_any_order()
         for seed in ("1", "2", "3")
     }
     assert len(words) == 1
+
+
+def test_a_name_that_is_not_utf8_is_read_and_a_dataset_refuses_it(tmp_path: Path):
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.csv")).write_text("id,word\n1,a\n2,b\n")
+    except OSError:
+        pytest.skip("this file system has names of UTF-8 alone")
+    name = os.fsdecode(b"x\xff.csv")
+    assert _rows(name, tmp_path) == _rows("x?.csv", tmp_path) == ROWS
+    assert source_name(name) == source_name(Path(name)) == source_name({"path": name}) == "x\\udcff.csv"
+    for value in (name, {"path": name, "format": "csv"}, "x?.csv"):
+        with pytest.raises(OmnifuseError, match=r"^x\\udcff\.csv: this name is not UTF-8"):
+            source_fingerprint(value, tmp_path)
+    (tmp_path / name).write_text("id,word\n1\n2,b\n")
+    table = read_source({"path": name, "bad_rows": "quarantine"}, tmp_path)
+    assert len(list(iterate_rows(table))) == 1
+    assert [row["source"] for row in table.bad_rows()] == [str(tmp_path / "x") + "\\udcff.csv"]
+    with (tmp_path / os.fsdecode(b"p\xff.parquet")).open("wb") as file:
+        pq.write_table(pa.table({"n": [1]}), file)
+    assert "rename it" in _fault(os.fsdecode(b"p\xff.parquet"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "b/" * 3000])
+def test_a_name_that_is_too_long_is_told_in_short(tmp_path: Path, name: str):
+    for read in (read_source, source_fingerprint, source_base):
+        with pytest.raises(OmnifuseError, match=r"cannot be read \(File name too long\)") as caught:
+            read(name, tmp_path)
+        assert len(str(caught.value)) < 300

@@ -10,7 +10,7 @@ import pytest
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources import read_source
-from omnifuse.data.table import LocalTable, iterate_rows
+from omnifuse.data.table import Table, iterate_rows
 
 AREM = {
     "path": "$OMNIFUSE_DATA/sensors/arem/*/*.csv",
@@ -21,9 +21,9 @@ AREM = {
 }
 
 
-def _table(value: Any, base: Path) -> LocalTable:
+def _table(value: Any, base: Path) -> Table:
     table = read_source(value, base)
-    assert isinstance(table, LocalTable)
+    assert isinstance(table, Table)
     return table
 
 
@@ -69,6 +69,10 @@ def test_files_that_do_not_fit_together_are_named(tmp_path: Path):
         ({"file_column": "id"}, 'already has a column "id"'),
         ({"column_names": ["a", "a"]}, '"a" is there twice'),
         ({"skip_rows": 9}, "line 10 is empty"),
+        *(
+            ({"delimiter": each}, "delimiter: give one ASCII character that is no letter")
+            for each in ("é", "\n", '"', "'", "\0", "a", "7", "", "||")
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], reason: str):
@@ -194,11 +198,17 @@ def test_a_database_file_says_how_it_is_read(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("line", "reason"),
-    [(r'{"t": "half \ud800"}', "not UTF-8 text"), (r'{"\udfff": 1}', "not UTF-8 text"), ('{"t": ' + "[" * 300 + "]" * 300 + "}", "nested")],
+    [
+        (r'{"t": "half \ud800"}', "holds half of a surrogate pair"),
+        (r'{"\udfff": 1}', "holds half of a surrogate pair"),
+        (b'{"t": "\xed\xa0\x80"}', "holds half of a surrogate pair"),
+        (b'{"t": "\xff"}', "is not UTF-8 text"),
+        ('{"t": ' + "[" * 300 + "]" * 300 + "}", "nested"),
+    ],
 )
-def test_json_that_no_table_can_hold_is_named_and_set_aside(tmp_path: Path, line: str, reason: str):
+def test_json_that_no_table_can_hold_is_named_and_set_aside(tmp_path: Path, line: str | bytes, reason: str):
     path = tmp_path / "a.jsonl"
-    path.write_text('{"t": "\\ud83d\\ude00 [[[["}\n' + line + "\n")
+    path.write_bytes(b'{"t": "\\ud83d\\ude00 [[[["}\n' + (line if isinstance(line, bytes) else line.encode()) + b"\n")
     fault = _fault({"path": "a.jsonl"}, tmp_path)
     assert "line 2" in fault and reason in fault
     assert _rows({"path": "a.jsonl", "bad_rows": "quarantine"}, tmp_path) == [{"t": "😀 [[[["}]

@@ -17,7 +17,7 @@ import pytest
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.sources import read_source
 from omnifuse.data.sources.webdataset import shards
-from omnifuse.data.table import LocalTable, iterate_rows
+from omnifuse.data.table import Table, iterate_rows
 
 
 def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
@@ -29,9 +29,9 @@ def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
     return path
 
 
-def _table(path: str, base: Path, **options: Any) -> LocalTable:
+def _table(path: str, base: Path, **options: Any) -> Table:
     table = read_source({"name": "webdataset", "path": path, **options}, base)
-    assert isinstance(table, LocalTable)
+    assert isinstance(table, Table)
     return table
 
 

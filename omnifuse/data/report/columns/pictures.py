@@ -82,7 +82,7 @@ def _strips(sample: ColumnSample) -> list[Exhibit]:
             frames = decode_video(data, FRAMES, (max(2, round(height * scale)), max(2, round(width * scale))), 3)
             note = f"{quantity(seconds)} s" if seconds else ""
             exhibits.append(Exhibit(caption, [picture(np.concatenate(list(frames), axis=1))], note=note))
-        except (BadValue, OmnifuseError) as error:
+        except OmnifuseError as error:
             exhibits.append(Exhibit(caption, note=f"cannot be shown: {error}"))
     return exhibits
 

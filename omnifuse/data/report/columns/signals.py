@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.data.fetch import BadValue
 from omnifuse.data.report import plots
 from omnifuse.data.report.columns.pictures import between
 from omnifuse.data.report.described import Described, Finding
@@ -63,7 +62,7 @@ def describe_series(sample: ColumnSample) -> Described:
     for (_, caption), data in zip(chosen, sample.files([key for key, _ in chosen]), strict=True):
         try:
             series = decode_series(data)
-        except (BadValue, OmnifuseError):
+        except OmnifuseError:
             continue
         values = np.asarray(series.values, dtype=np.float64)
         if not read:
@@ -119,7 +118,7 @@ def heard(data: bytes, caption: str, source_hz: float) -> Exhibit:
     rate_hz = RATE_HZ if source_hz > RATE_HZ / 2 else RATE_HZ // 2
     try:
         wave = np.asarray(decode_audio(data, rate_hz, 1, CLIP_S))[0]
-    except (BadValue, OmnifuseError) as error:
+    except OmnifuseError as error:
         return Exhibit(caption, note=f"cannot be played: {error}")
     factor = rate_hz * 2 // RATE_HZ  # down to 8 kHz: a page holds twice as many clips
     played = wave[: len(wave) // factor * factor].reshape(-1, factor).mean(axis=1)
@@ -131,7 +130,7 @@ def _from_above(data: bytes, columns: tuple[str, ...], caption: str, key: str) -
 
     try:
         values, names = decode_points(data, columns)
-    except (BadValue, OmnifuseError) as error:
+    except OmnifuseError as error:
         return Exhibit(caption, note=f"cannot be shown: {error}"), ()
     values = np.asarray(values, dtype=np.float64)
     shown = values[:: max(1, -(-len(values) // MOST_POINTS))]
