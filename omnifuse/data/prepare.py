@@ -204,7 +204,8 @@ def _check_counts(counts: Mapping[Any, Counts], config: DataConfig) -> None:
     if kept == 0 and dropped:
         raise OmnifuseError(f"data.source: no row is left: none of {dropped + quarantined} has a value in a target{first}")
     if kept == 0:
-        raise OmnifuseError(f"data.source: no row is left{first}")
+        read = sum(c.read for c in counts.values())
+        raise OmnifuseError(f"data.source: no row is left of the {read} that were read{first}")
     bad = quarantined + sum(c.absent_cells + c.unreadable for c in counts.values())
     total = sum(c.read + c.unreadable for c in counts.values())
     if bad > config.quarantine_share * total:
