@@ -25,6 +25,8 @@ from omnifuse.data.table import READ_FROM, Table, iterate_rows
 CHUNK_ROWS, CHUNK_BYTES = 2048, 64_000_000
 TASK_FILES, TASK_BYTES = 32, 16_000_000
 MISSING = (-2, -2)  # size and time of a file that is not there
+LIGHT = (float, int, bool, type(None))
+MOST_KNOWN, SHORT = 50_000, 100  # words of a column that are remembered, and letters of each
 QUARANTINE = ("source", "row", "column", "value", "reason")
 
 
@@ -135,6 +137,7 @@ class Scanner:
         self._quarantine = quarantine
         self._max_bytes = int(config.max_file_mb * 1e6)
         self._known: dict[tuple[str, str, str], str | BadValue] = {}
+        self._read: dict[str, dict[str, Any]] = {name: {} for name in self.processors}
         self._places: list[str] = []
 
     def scan(self, table: Table, name: str, root: Path, counts: Counts) -> Iterator[dict[str, list[Any]]]:
@@ -159,11 +162,10 @@ class Scanner:
         bad: set[int] = set()
         faults: list[tuple[int, str, str, str]] = []  # place in the chunk, column, value, reason
         for column, values in columns.items():
-            for place, value in enumerate(values):
-                if isinstance(value, BadValue):
-                    faults.append((place, column, self._shown(chunk[place], column), str(value)))
-                    values[place] = None
-                    bad.add(place)
+            for place in [place for place, value in enumerate(values) if isinstance(value, BadValue)]:
+                faults.append((place, column, self._shown(chunk[place], column), str(values[place])))
+                values[place] = None
+                bad.add(place)
         if faults:
             faults.sort(key=lambda fault: fault[0])
             self._tell([(*_place(name, chunk[place][READ_FROM]), *fault) for place, *fault in faults], counts)
@@ -191,7 +193,9 @@ class Scanner:
         """Canonical values, `BadValue` where there is none; media stay what the cell names."""
         processor = self.processors[column]
         absent = frozenset(processor.config.absent)
-        known: dict[str, Any] = {}
+        known = self._read[column]
+        if len(known) > MOST_KNOWN:
+            known.clear()
         values = []
         for raw in raws:
             if isinstance(raw, str):
@@ -204,7 +208,7 @@ class Scanner:
                 value = processor.read(raw)
             except BadValue as error:
                 value = error
-            if isinstance(raw, str):
+            if isinstance(raw, str) and len(raw) <= SHORT:
                 known[raw] = value
             values.append(value)
         return values
@@ -318,7 +322,11 @@ def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     size = 0
     for row in rows:
         chunk.append(row)
-        size += sum(map(_weight, row.values()))
+        for value in row.values():
+            if type(value) is str:
+                size += len(value)
+            elif type(value) not in LIGHT:
+                size += _weight(value)
         if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0

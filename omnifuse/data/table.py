@@ -75,7 +75,7 @@ def with_origins(table: Table, name: str, folder: str = "") -> Table:
         if READ_FROM not in columns:
             return iterate_rows(table, columns)
         asked = columns if table.has_origins else [column for column in columns if column != READ_FROM]
-        rows = enumerate(iterate_rows(table, asked), start=1)
+        rows = enumerate(table.rows() if table.select is None else table.select(asked), start=1)
         return ({**row, READ_FROM: f"{folder}{row.get(READ_FROM) or f'{name}:{number}'}"} for number, row in rows)
 
     return replace(table, select=select, has_origins=True)
