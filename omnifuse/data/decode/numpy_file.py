@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zipfile
 import zlib
 from typing import IO
@@ -54,7 +55,9 @@ def read_npz(data: bytes, max_values: int) -> dict[str, np.ndarray]:
                     array = _read_stream(stream, member.filename, max_values)
                 max_values -= array.size
                 arrays[member.filename.removesuffix(".npy")] = array
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except BadValue:  # which is a ValueError
+        raise
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise BadValue(f"not a readable .npz file ({error})") from None
     if not arrays:
         raise BadValue("there is no array in this .npz file")
