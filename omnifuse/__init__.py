@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from omnifuse.data.dataset import Dataset as Dataset
     from omnifuse.evaluation.evaluation import evaluate as evaluate
     from omnifuse.pipeline.pipeline import Pipeline as Pipeline
+    from omnifuse.study.compare.comparison import compare as compare
     from omnifuse.train.fit import fit as fit
     from omnifuse.train.recipe import Recipe as Recipe
 
@@ -35,10 +36,11 @@ _HOMES = {
     "Dataset": "omnifuse.data.dataset",
     "Pipeline": "omnifuse.pipeline.pipeline",
     "Recipe": "omnifuse.train.recipe",
+    "compare": "omnifuse.study.compare.comparison",
     "evaluate": "omnifuse.evaluation.evaluation",
     "fit": "omnifuse.train.fit",
 }
-__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "evaluate", "fit"]
+__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "compare", "evaluate", "fit"]
 
 silence_telemetry()
 

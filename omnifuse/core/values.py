@@ -6,7 +6,7 @@ Shapes: B rows, T tokens of one column, M tokens of all columns, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,12 +32,20 @@ class Values:
     def to(self, device: torch.device) -> Values:
         """The same values on another device."""
         mask = None if self.mask is None else self.mask.to(device, non_blocking=True)
-        return Values(self.data.to(device, non_blocking=True), self.present.to(device, non_blocking=True), mask)
+        return replace(self, data=self.data.to(device, non_blocking=True), present=self.present.to(device, non_blocking=True), mask=mask)
 
     def select(self, index: Tensor | slice) -> Values:
         """The rows that `index` picks."""
         mask = None if self.mask is None else self.mask[index]
-        return Values(self.data[index], self.present[index], mask)
+        return replace(self, data=self.data[index], present=self.present[index], mask=mask)
+
+
+@dataclass(frozen=True)
+class Features(Values):
+    """A batch of one column as the frozen part of its encoder made it: data (B, T, H), mask (B, T).
+
+    They stand in for the values wherever a batch goes, so what a frozen encoder has computed once is not computed again.
+    """
 
 
 Batch = Mapping[str, Values]

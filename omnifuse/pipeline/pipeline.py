@@ -224,13 +224,22 @@ class Pipeline:
 def save_weights(model: MultimodalModel, path: Path) -> None:
     """Write the weights as safetensors, atomically."""
     with replacing(path) as temporary:
-        write_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        write_tensors({name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}, temporary)
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write a safetensors file; a full disk is an `OSError`, as with other files."""
+    """Write a safetensors file; a full disk is an `OSError`, as with other files.
+
+    Tensors that share their memory, such as tied weights, are written under each of their names.
+    """
+    apart: dict[str, torch.Tensor] = {}
+    known: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.contiguous()
+        apart[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in known else tensor
+        known.add(tensor.untyped_storage().data_ptr())
     try:
-        save_file(tensors, path)
+        save_file(apart, path)
     except SafetensorError as error:
         raise OSError(str(error).removeprefix("Error while serializing: ")) from error
 

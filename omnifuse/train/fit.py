@@ -99,6 +99,7 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     reading: Callable[[int], None] | None = None,
+    prepared: Dataset | None = None,
 ) -> Pipeline:
     """Prepare the data where needed, train, and write the run directory.
 
@@ -110,6 +111,7 @@ def train(
         resume: go on with the run in `out`, which must come from the same recipe and data.
         observer: told what happens.
         reading: told how many rows have been read.
+        prepared: a dataset to train on, in place of all sources; it may hold more columns than the recipe uses.
 
     Raises:
         OmnifuseError: `out` holds another run, or anything in the data or the recipe that cannot be used.
@@ -131,7 +133,10 @@ def train(
     if config.precision == "fp16" and accelerator.device.type == "cpu":
         raise OmnifuseError("train.precision: fp16 needs an accelerator; use bf16 or fp32 on the CPU")
     check_run(out, resume)
-    dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
+    if prepared is not None:
+        dataset = prepared.reading(recipe.columns)
+    else:
+        dataset = _on_main_first(accelerator, lambda: prepare_recipe(recipe, base, out, source=source, progress=reading))
     identity = run_identity(recipe, dataset)
     compare_run(out, identity)
     if (out / "config.json").exists():

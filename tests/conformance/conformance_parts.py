@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -19,6 +20,8 @@ from omnifuse.core.values import Fused, Tokens, Values
 from omnifuse.data.modalities import MODALITIES
 from omnifuse.data.modalities.config import column_config
 from omnifuse.data.modalities.processor import Processor
+from omnifuse.model.pretrained.config import PretrainedConfig
+from tests.model.pretrained.tiny_models import folder_of, place_of
 
 DIM = 16
 ROWS = 8
@@ -67,6 +70,15 @@ RAWS: dict[str, list[Any]] = {
     "vector": [[1, 2, 3], "[4, 5, 6]", "0 0 1", (-1.5, 2.5, 1e3), np.array([0.25, 0.5, 0.75]), "7;8;9"],
 }
 SMALL: dict[str, dict[str, Any]] = {"text": {"vocabulary": 300}, "id": {"min_count": 1}}
+# Tiny networks for every part that holds one trained elsewhere; the first is put through all options, the others as they are.
+TINY = {
+    "timm": ("timm_vit", "timm_resnet"),
+    "hf_vision": ("vit", "dinov2", "clip", "siglip", "resnet", "convnext"),
+    "hf_text": ("bert", "roberta", "modernbert", "t5", "clip", "llama"),
+    "hf_audio": ("wav2vec2", "hubert", "wavlm", "whisper", "ast"),
+    "llm": ("llama", "llama_tied"),
+    "causal_lm": ("llama", "llama_tied"),
+}
 
 
 def raws_of(modality: str) -> list[Any]:
@@ -97,7 +109,8 @@ def batch_of(processor: Processor[Any], modality: str) -> Values:
 def variants(registry: Registry) -> Iterator[PartConfig]:
     """Every registered part with its default options, and with each other choice of its options that are words or switches."""
     for entry in registry.values():
-        default = entry.config()
+        networks = networks_for(entry.config)
+        default = entry.config.parse(networks[0])
         yield default
         for name, field in entry.config.model_fields.items():
             if field.annotation is bool:
@@ -108,13 +121,31 @@ def variants(registry: Registry) -> Iterator[PartConfig]:
                 continue
             for choice in choices:
                 if choice != getattr(default, name):
-                    yield entry.config.parse({name: choice})
+                    yield entry.config.parse({**networks[0], name: choice})
+        yield from (entry.config.parse(network) for network in networks[1:])
+
+
+def networks_for(config: type[PartConfig]) -> list[dict[str, str]]:
+    """Options that name the tiny networks of a part; of one without, no options."""
+    if not issubclass(config, PretrainedConfig):
+        return [{}]
+    name = config.model_fields["name"].default
+    assert name in TINY, f"name tiny networks for the part {name} in TINY in {__file__}"
+    return [{"model": str(place_of(kind))} for kind in TINY[name]]
+
+
+def ready(config: Any) -> Any:
+    """The same options, once the tiny network they name is there."""
+    if isinstance(config, PretrainedConfig):
+        folder_of(Path(config.model).name)
+    return config
 
 
 def label(config: PartConfig) -> str:
     """The name of a variant in test reports."""
-    changed = [f"{n}={v}" for n, v in config.model_dump().items() if n != "name" and n in config.model_fields_set]
-    return "-".join([config.name, *changed])
+    changed = {n: v for n, v in config.model_dump().items() if n != "name" and n in config.model_fields_set}
+    network = [Path(changed.pop("model")).name] if "model" in changed else []
+    return "-".join([config.name, *network, *(f"{n}={v}" for n, v in changed.items())])
 
 
 def token_columns(seed: int = 0) -> dict[str, Tokens]:
@@ -149,8 +180,14 @@ def some_loss(*outputs: Tensor) -> Tensor:
 
 
 def assert_every_parameter_learns(module: nn.Module) -> None:
-    """Every parameter has a finite gradient, and none is zero throughout."""
+    """Every parameter that is trained has a finite gradient, and none is zero throughout; frozen ones have none.
+
+    Only A of a low-rank addition B·A has a gradient of zero, as long as B is zero.
+    """
     for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            assert parameter.grad is None, f"{name} is frozen and has a gradient"
+            continue
         assert parameter.grad is not None, f"{name} has no gradient"
         assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
-        assert parameter.grad.abs().sum() > 0, f"the gradient of {name} is zero"
+        assert parameter.grad.abs().sum() > 0 or ".lora_A." in name, f"the gradient of {name} is zero"

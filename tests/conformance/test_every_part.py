@@ -18,17 +18,19 @@ from conformance_parts import (
     fused_rows,
     label,
     raws_of,
+    ready,
     some_loss,
     token_columns,
     variants,
 )
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from omnifuse.core.registry import PartConfig
 from omnifuse.core.values import Fused, Tokens, Values
 from omnifuse.data.modalities.processor import Processor
 from omnifuse.model import ENCODERS, FUSIONS, HEADS
+from omnifuse.pipeline.pipeline import write_tensors
 
 MAY_BE_ABSENT = {"one": True, "few": False, "many": True}
 
@@ -62,6 +64,13 @@ def rows_of(given: Any, index: Tensor | slice) -> Any:
     return tuple(rows_of(part, index) for part in given)
 
 
+def learn(outputs: list[Tensor]) -> None:
+    """Gradients of a loss on everything that a part gives; a part without weights has none."""
+    loss = some_loss(*(output for output in outputs if output.is_floating_point()))
+    if loss.requires_grad:
+        loss.backward()
+
+
 def modalities_of(config: PartConfig) -> tuple[str, ...]:
     modalities = getattr(config, "modalities", ())
     assert modalities, f"{config.name}: its options say no modalities"
@@ -69,7 +78,7 @@ def modalities_of(config: PartConfig) -> tuple[str, ...]:
 
 
 def encoder_case(config: Any, modality: str) -> tuple[Case, Processor[Any]]:
-    processor = fitted(modality, config.input_spec())
+    processor = fitted(modality, ready(config).input_spec())
 
     def outputs(part: nn.Module, values: Values) -> list[Tensor]:
         tokens = part(values)
@@ -83,7 +92,7 @@ def fusion_case(config: PartConfig) -> Case:
         fused = part(tokens)
         return [fused.tokens, fused.mask, fused.pooled]
 
-    return Case(lambda: FUSIONS.build(config, MAY_BE_ABSENT, DIM), token_columns(), outputs)
+    return Case(lambda: FUSIONS.build(ready(config), MAY_BE_ABSENT, DIM), token_columns(), outputs)
 
 
 def head_case(config: PartConfig, modality: str) -> Case:
@@ -124,7 +133,7 @@ def test_every_registered_name_is_a_case() -> None:
 def test_every_parameter_gets_a_gradient(make_case: Callable[[], Case]) -> None:
     case = make_case()
     part = case.built().train()
-    some_loss(*(output for output in case.run(part) if output.is_floating_point())).backward()
+    learn(case.run(part))
     assert_every_parameter_learns(part)
 
 
@@ -133,7 +142,7 @@ def test_weights_survive_safetensors_bit_for_bit(make_case: Callable[[], Case], 
     case = make_case()
     part = case.built(seed=0).train()
     case.run(part)  # running averages move away from where they start
-    save_file({name: tensor.contiguous() for name, tensor in part.state_dict().items()}, tmp_path / "part.safetensors")
+    write_tensors(part.state_dict(), tmp_path / "part.safetensors")
     other = case.built(seed=1)
     other.load_state_dict(load_file(tmp_path / "part.safetensors"))
     for expected, found in zip(case.run(part.eval()), case.run(other.eval()), strict=True):
@@ -153,9 +162,9 @@ def test_bf16_autocast_is_finite_forwards_and_backwards(make_case: Callable[[], 
     part = case.built().train()
     with torch.autocast("cpu", torch.bfloat16):
         outputs = case.run(part)
-    some_loss(*(output for output in outputs if output.is_floating_point())).backward()
+    learn(outputs)
     assert all(torch.isfinite(output).all() for output in outputs)
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in part.parameters())
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in part.parameters() if p.requires_grad)
     expected = case.run(case.built().train())
     for low, high in zip(outputs, expected, strict=True):
         if high.is_floating_point():
@@ -226,6 +235,8 @@ def test_an_encoder_of_nothing_but_absent_rows_is_finite(config: Any, modality: 
     assert not values.any()
     values.sum().backward()
     for name, parameter in part.named_parameters():
+        if not parameter.requires_grad:
+            continue
         assert parameter.grad is not None, f"{name} has no gradient, so ranks would wait for each other"
         assert not parameter.grad.any(), f"{name} learns from nothing"
     for name, buffer in part.named_buffers():
@@ -273,6 +284,8 @@ def test_a_fusion_is_finite_for_every_pattern_of_absence(config: PartConfig) -> 
         assert torch.isfinite(pooled).all()
         some_loss(tokens, pooled).backward()
         for name, parameter in part.named_parameters():
+            if not parameter.requires_grad:
+                continue
             assert parameter.grad is not None, f"{name} has no gradient, so ranks would wait for each other"
             assert torch.isfinite(parameter.grad).all(), name
         for name, column in given.items():

@@ -161,6 +161,25 @@ def test_concat_puts_zeros_in_the_place_of_a_column_that_was_never_absent_in_tra
 # What all pooled fusions share
 
 
+def test_where_a_column_is_always_there_no_weights_are_kept_for_rows_without_any() -> None:
+    columns = {"a": False, "b": True}
+    assert [name for name, _ in fusion("product", columns, project=False).named_parameters()] == []
+    assert {n: tuple(p.shape) for n, p in fusion("concat", {"a": False, "b": False}).named_parameters()} == {
+        "linear.weight": (DIM, 2 * DIM),
+        "linear.bias": (DIM,),
+    }
+
+
+@pytest.mark.parametrize(("name", "expected"), [("concat", [0.5, -1.0, 0.0, 2.0]), ("weighted_sum", [0.0] * DIM), ("product", [1.0] * DIM)])
+def test_a_row_without_any_column_that_training_never_saw_is_fused_from_zeros(name: str, expected: list[float]) -> None:
+    part = fusion(name, {"a": False, "b": False})
+    if name == "concat":
+        fill(part.linear.bias, expected)
+    nothing = fuse(part, tokens(X1, [False, True]), tokens(X2, [False, True]))
+    assert nothing.mask.tolist() == [[True, False, False], [True, True, True]]
+    assert nothing.pooled[0].tolist() == expected
+
+
 @pytest.mark.parametrize("name", ["concat", "weighted_sum", "product"])
 def test_pooled_fusions_see_the_mean_of_the_tokens_that_are_there(name: str) -> None:
     part = fusion(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.spec import InputSpec
+from omnifuse.model.pretrained.config import PretrainedConfig
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -224,6 +226,93 @@ class MLPConfig(EncoderConfig):
     dropout: Dropout = 0.0
 
 
+class PretrainedImageConfig(EncoderConfig, PretrainedConfig):
+    """Options of an image network that was trained elsewhere."""
+
+    def input_spec(self) -> InputSpec:
+        """Size, channels and normalisation of the images it was trained on."""
+        return InputSpec.parse(_facts(self))
+
+
+class TimmConfig(PretrainedImageConfig):
+    """An image network of timm, by name or from a local folder.
+
+    Attributes:
+        model, weights, tune, lora_rank, lora_alpha, architecture: which network, and how it is trained.
+        pool: every cell or patch is a token (`tokens`), or their mean is one (`mean`).
+    """
+
+    modalities = ("image",)
+    kind = "timm"
+    name: str = "timm"
+    pool: Literal["tokens", "mean"] = "tokens"
+
+
+class HFVisionConfig(PretrainedImageConfig):
+    """An image network of transformers (ViT, DINOv2, ResNet, CLIP's and SigLIP's image half, …).
+
+    Attributes:
+        model, weights, tune, lora_rank, lora_alpha, architecture: which network, and how it is trained.
+        pool: every patch is a token (`tokens`), their mean is one (`mean`), or the first, the class token, is (`first`).
+    """
+
+    modalities = ("image",)
+    kind = "vision"
+    name: str = "hf_vision"
+    pool: Literal["tokens", "mean", "first"] = "tokens"
+
+
+class HFTextConfig(EncoderConfig, PretrainedConfig):
+    """A text network of transformers (BERT, MiniLM, ModernBERT, CLIP's text half, …) with its tokenizer.
+
+    Attributes:
+        model, weights, tune, lora_rank, lora_alpha, architecture: which network, and how it is trained.
+        pool: every token of the text is one (`tokens`), their mean is one (`mean`), or the first is (`first`).
+        max_length: longer texts are cut after so many tokens; by default after as many as the network can read, 512 at most.
+    """
+
+    modalities = ("text",)
+    kind = "text"
+    name: str = "hf_text"
+    pool: Literal["tokens", "mean", "first"] = "tokens"
+    max_length: Count | None = None
+
+    def input_spec(self) -> InputSpec:
+        """The tokenizer of the network, and how long a text may be."""
+        from omnifuse.model.pretrained.architecture import tokenizer_path
+
+        facts, path = _facts(self), tokenizer_path(self)
+        limit = facts.get("limit")
+        if self.max_length is not None and limit is not None and self.max_length > limit:
+            raise OmnifuseError(f"hf_text.max_length: {self.max_length}, but the network can read {limit} tokens at most")
+        return InputSpec(tokenizer=None if path is None else str(path), max_length=self.max_length or facts.get("max_length"))
+
+
+class HFAudioConfig(EncoderConfig, PretrainedConfig):
+    """A sound network of transformers (wav2vec 2.0, HuBERT, WavLM, the half of Whisper that listens, AST).
+
+    Attributes:
+        model, weights, tune, lora_rank, lora_alpha, architecture: which network, and how it is trained.
+        pool: every step of its output is a token (`tokens`), or their mean is one (`mean`).
+    """
+
+    modalities = ("audio",)
+    kind = "audio"
+    name: str = "hf_audio"
+    pool: Literal["tokens", "mean"] = "tokens"
+
+    def input_spec(self) -> InputSpec:
+        """The rate it was trained on, and one channel."""
+        return InputSpec(rate_hz=_facts(self).get("rate_hz", 16_000), channels=1)
+
+
+def _facts(config: PretrainedConfig) -> dict[str, Any]:
+    """What a pretrained network wants to be given."""
+    architecture = config.resolved().architecture
+    assert architecture is not None, "resolved() fills it in"
+    return architecture.get("input", {})
+
+
 ENCODERS = Registry(
     "encoder",
     {
@@ -239,6 +328,10 @@ ENCODERS = Registry(
         PointNetConfig: "omnifuse.model.encoders.pointnet:PointNet",
         BagConfig: "omnifuse.model.encoders.bag:Bag",
         MLPConfig: "omnifuse.model.encoders.mlp:MLP",
+        TimmConfig: "omnifuse.model.encoders.timm_image:TimmImage",
+        HFVisionConfig: "omnifuse.model.encoders.hf_vision:HFVision",
+        HFTextConfig: "omnifuse.model.encoders.hf_text:HFText",
+        HFAudioConfig: "omnifuse.model.encoders.hf_audio:HFAudio",
     },
 )
 DEFAULT_ENCODERS: dict[str, PartConfig] = {

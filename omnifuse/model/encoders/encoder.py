@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
-from omnifuse.core.values import Tokens, Values
+from omnifuse.core.values import Features, Tokens, Values
 
 
 class Encoder(nn.Module, ABC):
@@ -14,6 +14,9 @@ class Encoder(nn.Module, ABC):
 
     A subclass is built as `Class(config, spec, dim)`, with the options, what the processor promises, and the width.
     Rows whose value is absent come out masked and zero, whatever `encode` made of their zeros.
+
+    One with a frozen part writes `features(values) -> Features` and `project(features) -> Tokens`, so that features may
+    be computed once and kept.
     """
 
     @abstractmethod
@@ -21,5 +24,19 @@ class Encoder(nn.Module, ABC):
         """Turn values into tokens; absent rows hold zeros and are masked afterwards."""
 
     def forward(self, values: Values) -> Tokens:
-        """Encode, and mask what is absent."""
-        return self.encode(values).keep(values.present)
+        """Encode, and mask what is absent; `Features` are only projected."""
+        tokens = self.project(values) if isinstance(values, Features) else self.encode(values)
+        return tokens.keep(values.present)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether `features` depend on nothing that is trained, so that they may be kept."""
+        return False
+
+    def features(self, values: Values) -> Features:
+        """What the frozen part makes of values."""
+        raise NotImplementedError(f"{type(self).__name__} has no frozen part")
+
+    def project(self, features: Features) -> Tokens:
+        """What the trained part makes of features."""
+        raise NotImplementedError(f"{type(self).__name__} has no frozen part")

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
+from omnifuse.core.spec import InputSpec
+from omnifuse.model.pretrained.config import PretrainedConfig
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Tells = Literal["label", "labels", "number", "quantiles", "ranking", "embedding", "text"]
 
 
 class HeadConfig(PartConfig):
-    """Options of a head; `modalities` are the targets it answers."""
+    """Options of a head; `modalities` are the targets it answers.
+
+    `tells` is the kind of its predictions, which says how they are shown and judged: probabilities (B, K) of one `label`
+    or of several `labels`, a `number` (B,), its `quantiles` (B, Q), scores (B, K) for a `ranking`, an `embedding` (B, E)
+    to be compared with those of candidates, or the ids (B, L) of a `text`.
+    """
 
     modalities: ClassVar[tuple[str, ...]] = ()
+    encodes_target: ClassVar[bool] = False
+
+    @property
+    def tells(self) -> Tells:
+        """The kind of its predictions."""
+        raise NotImplementedError
+
+    def input_spec(self) -> InputSpec:
+        """What it dictates to the processor of its target; nothing by default."""
+        return InputSpec()
+
+    def check(self, where: str) -> None:
+        """Raise an `OmnifuseError` where options do not fit each other; `where` is their place in the recipe."""
+
+
+class PerceptronConfig(HeadConfig):
+    """Options of a head that is a perceptron on the pooled vector."""
+
     hidden: Annotated[int, Field(ge=0)] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Dropout = 0.0
 
 
-class CategoryHeadConfig(HeadConfig):
+class CategoryHeadConfig(PerceptronConfig):
     """One of K labels, by softmax.
 
     Attributes:
@@ -30,18 +59,141 @@ class CategoryHeadConfig(HeadConfig):
     name: str = "category"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
+    @property
+    def tells(self) -> Tells:
+        """Probabilities of the labels."""
+        return "label"
 
-class NumberHeadConfig(HeadConfig):
-    """A number, by regression to its mean or median.
+
+class NumberHeadConfig(PerceptronConfig):
+    """A number, by regression to its mean, its median or several quantiles.
 
     Attributes:
         hidden, dropout: as in the category head.
-        loss: `mse` estimates the mean, `mae` the median, `huber` lies between.
+        loss: `mse` estimates the mean, `mae` the median, `huber` lies between, `quantile` estimates all of `quantiles`.
+        quantiles: the levels, rising; the answer is the one nearest to the median.
     """
 
     modalities = ("number",)
     name: str = "number"
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber", "quantile"] = "mse"
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.05, 0.5, 0.95)
+
+    @field_validator("quantiles")
+    @classmethod
+    def _rising(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        if not quantiles or any(low >= high for low, high in zip(quantiles, quantiles[1:], strict=False)):
+            raise OmnifuseError(f"quantiles: {list(quantiles)} do not rise; write them as [0.05, 0.5, 0.95]")
+        return quantiles
+
+    @property
+    def tells(self) -> Tells:
+        """A number, or its quantiles."""
+        return "quantiles" if self.loss == "quantile" else "number"
+
+
+class OrdinalHeadConfig(PerceptronConfig):
+    """One of K labels that have an order, such as ratings: one scale, cut in K − 1 places.
+
+    Numbers are ordered by size; other labels as the column's option `order` says.
+
+    Attributes:
+        hidden, dropout: as in the category head.
+    """
+
+    modalities = ("category",)
+    name: str = "ordinal"
+
+    @property
+    def tells(self) -> Tells:
+        """Probabilities of the labels."""
+        return "label"
+
+
+class SetHeadConfig(PerceptronConfig):
+    """Several labels at once, each by itself.
+
+    Attributes:
+        hidden, dropout: as in the category head.
+        threshold: labels at least so probable are answered.
+    """
+
+    modalities = ("set",)
+    name: str = "set"
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    @property
+    def tells(self) -> Tells:
+        """Probabilities of the labels."""
+        return "labels"
+
+
+class RankingHeadConfig(HeadConfig):
+    """Which of many items come first: items and rows lie in one space, and near ones score high.
+
+    Attributes:
+        loss: `softmax` over all items, or `bpr`, the chosen item before others drawn at random.
+        negatives: items drawn for a row in `bpr`.
+    """
+
+    modalities = ("id", "category")
+    name: str = "ranking"
+    loss: Literal["softmax", "bpr"] = "softmax"
+    negatives: Annotated[int, Field(ge=1)] = 32
+
+    @property
+    def tells(self) -> Tells:
+        """Scores of the items."""
+        return "ranking"
+
+
+class ContrastiveHeadConfig(HeadConfig):
+    """Inputs and target in one space: what belongs together is near, what other rows hold is far. For retrieval.
+
+    The target column has an encoder of its own, chosen as those of the inputs are.
+
+    Attributes:
+        loss: `infonce`, softmax over the batch both ways, or `sigmoid`, each pair by itself.
+        width: of the space; by default that of the tokens.
+        temperature: similarities are divided by it; learned from here on.
+    """
+
+    modalities = ("text", "image", "audio", "video", "series", "points", "category", "number", "set", "datetime", "id", "vector")
+    encodes_target = True
+    name: str = "contrastive"
+    loss: Literal["infonce", "sigmoid"] = "infonce"
+    width: Annotated[int, Field(ge=2)] | None = None
+    temperature: Annotated[float, Field(gt=0, le=10)] = 0.07
+
+    @property
+    def tells(self) -> Tells:
+        """An embedding to compare candidates with."""
+        return "embedding"
+
+
+class CausalLMHeadConfig(HeadConfig, PretrainedConfig):
+    """Text from a causal language model that reads what is fused as the beginning of its sentence.
+
+    Attributes:
+        model, weights, tune, lora_rank, lora_alpha, architecture: which language model, and how it is trained.
+        max_new_tokens: longest answer.
+        beams: answers that are followed up at the same time; 1 is greedy.
+    """
+
+    modalities = ("text",)
+    name: str = "causal_lm"
+    max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 32
+    beams: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @property
+    def tells(self) -> Tells:
+        """The ids of a text."""
+        return "text"
+
+    def check(self, where: str) -> None:
+        """A language model has to be named."""
+        if not self.model and self.architecture is None:
+            raise OmnifuseError(f"{where}.model: name a causal language model, by its folder or its name on the hub")
 
 
 HEADS = Registry(
@@ -49,6 +201,16 @@ HEADS = Registry(
     {
         CategoryHeadConfig: "omnifuse.model.heads.category:CategoryHead",
         NumberHeadConfig: "omnifuse.model.heads.number:NumberHead",
+        OrdinalHeadConfig: "omnifuse.model.heads.ordinal:OrdinalHead",
+        SetHeadConfig: "omnifuse.model.heads.set:SetHead",
+        RankingHeadConfig: "omnifuse.model.heads.ranking:RankingHead",
+        ContrastiveHeadConfig: "omnifuse.model.heads.contrastive:ContrastiveHead",
+        CausalLMHeadConfig: "omnifuse.model.heads.causal_lm:CausalLMHead",
     },
 )
-DEFAULT_HEADS: dict[str, PartConfig] = {"category": CategoryHeadConfig(), "number": NumberHeadConfig()}
+DEFAULT_HEADS: dict[str, PartConfig] = {
+    "category": CategoryHeadConfig(),
+    "number": NumberHeadConfig(),
+    "set": SetHeadConfig(),
+    "id": RankingHeadConfig(),
+}

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 
 from omnifuse.core.values import Fused, Values
-from omnifuse.model.heads.config import HeadConfig
+from omnifuse.model.heads.config import PerceptronConfig
 
 
 class Head(nn.Module, ABC):
     """Fused → output, loss and answer of one target.
 
     A subclass is built as `Class(config, spec, dim)`: the options, what the processor of the target promises, and the
-    width D of what is fused. Rows whose target is absent get a loss too; whoever averages leaves them out.
+    width D of what is fused. Heads whose options say `encodes_target` are built as `Class(config, spec, dim, encoder)`,
+    with an encoder for the target. Rows whose target is absent get a loss too; whoever averages leaves them out.
     """
 
     @abstractmethod
-    def forward(self, fused: Fused) -> Tensor:
-        """The output (B, …), such as logits."""
+    def forward(self, fused: Fused) -> Any:
+        """The output: logits (B, …), or whatever the loss and the prediction start from; its first axis is B."""
 
     @abstractmethod
-    def loss(self, output: Tensor, target: Values) -> Tensor:
+    def loss(self, output: Any, target: Values) -> Tensor:
         """(B,) float32, the loss of each row."""
 
     @abstractmethod
-    def predict(self, output: Tensor) -> Tensor:
-        """(B, …) float32, what is told about the target: probabilities (B, K) or a value (B,)."""
+    def predict(self, output: Any) -> Tensor:
+        """(B, …) what is told about the target, of the kind that `tells` of the options names; float32, or ids of a text."""
 
     @abstractmethod
     def answer(self, prediction: Tensor) -> Tensor:
         """(B, …) one answer a row, in the form the processor of the target decodes."""
 
 
-def perceptron(config: HeadConfig, dim: int, outputs: int) -> nn.Sequential:
+def perceptron(config: PerceptronConfig, dim: int, outputs: int) -> nn.Sequential:
     """Norm → linear → GELU → linear; without hidden layer norm → linear."""
     hidden = 2 * dim if config.hidden is None else config.hidden
     if hidden == 0:

@@ -1,0 +1,47 @@
+"""Options that every pretrained part has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from omnifuse.core.registry import PartConfig
+
+Kind = Literal["text", "vision", "audio", "causal_lm", "timm"]
+
+
+class PretrainedConfig(PartConfig):
+    """A part that was trained elsewhere; `kind` says which sort of network it holds.
+
+    Attributes:
+        model: its folder, or its name on the Hugging Face hub (which is asked only then).
+        weights: `pretrained`, or `random` for the architecture alone.
+        tune: `frozen` weights, low-rank additions to them (`lora`), or all of them trained (`full`).
+        lora_rank: rank r of the additions.
+        lora_alpha: they are scaled by alpha / r.
+        architecture: filled in when the part is first built, so that a saved run needs neither folder nor hub.
+    """
+
+    kind: ClassVar[Kind] = "causal_lm"
+    model: str = ""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    tune: Literal["frozen", "lora", "full"] = "frozen"
+    lora_rank: Annotated[int, Field(ge=1)] = 8
+    lora_alpha: Annotated[float, Field(gt=0)] = 16.0
+    architecture: dict[str, Any] | None = None
+
+    def resolved(self) -> Self:
+        """The same options with `architecture` filled in: what is needed to build the part without folder or hub.
+
+        A part that is built from them has random weights, whatever `weights` says: they are to be loaded from the run.
+        So build with the options as they were written, and keep the resolved ones.
+
+        Raises:
+            OmnifuseError: no such folder, nothing of that name on the hub, or a network that this part cannot hold.
+        """
+        if self.architecture is not None:
+            return self
+        from omnifuse.model.pretrained.architecture import describe
+
+        return self.model_copy(update={"architecture": describe(self)})
