@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 
@@ -11,11 +11,14 @@ from omnifuse.core.config import Config
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.registry import PartConfig
 from omnifuse.core.schema import Schema
-from omnifuse.core.spec import InputSpec
+from omnifuse.core.spec import InputSpec, ValueSpec
 from omnifuse.model.encoders.config import DEFAULT_ENCODERS, ENCODERS, EncoderConfig
-from omnifuse.model.fusion.config import FUSIONS, JointConfig
-from omnifuse.model.heads.config import DEFAULT_HEADS, HEADS
+from omnifuse.model.fusion.config import FUSIONS, FusionConfig, JointConfig
+from omnifuse.model.heads.config import DEFAULT_HEADS, HEADS, HeadConfig
+from omnifuse.model.pretrained.config import PretrainedConfig
 
+Part = TypeVar("Part", bound=PartConfig)
+Share = Annotated[float, Field(ge=0, lt=1)]
 Encoder = Annotated[SerializeAsAny[PartConfig], PlainValidator(ENCODERS.parse)]
 Fusion = Annotated[SerializeAsAny[PartConfig], PlainValidator(lambda value: FUSIONS.parse(value, default="joint"))]
 Head = Annotated[SerializeAsAny[PartConfig], PlainValidator(HEADS.parse)]
@@ -29,12 +32,17 @@ class ModelConfig(Config):
         encoders: encoder of a column, by column name; by default the one its modality has.
         fusion: how the columns are brought together.
         heads: head of a target, by column name; by default the one its modality has.
+        modality_dropout: share of the rows in which an input column is left out in training, for all columns or by column;
+            never all columns of a row. It makes a model that copes with columns that are missing later.
+        unimodal: weight of the losses of further heads that read one column each, in training; 0 for none.
     """
 
     dim: Annotated[int, Field(ge=4, le=65536)] = 64
     encoders: dict[str, Encoder] = {}
     fusion: Fusion = JointConfig()
     heads: dict[str, Head] = {}
+    modality_dropout: Share | dict[str, Share] = 0.0
+    unimodal: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _widths(self) -> ModelConfig:
@@ -55,28 +63,67 @@ class ModelConfig(Config):
             )
         return chosen
 
-    def head_of(self, name: str, modality: str) -> PartConfig:
+    def head_of(self, name: str, modality: str) -> HeadConfig:
         """The head of a target: the one that is named, or the default of its modality."""
         chosen = self.heads.get(name) or _default(DEFAULT_HEADS, modality, f"columns.{name}", "head")
-        answers = getattr(chosen, "modalities", (modality,))
-        if modality not in answers:
-            raise OmnifuseError(f'model.heads.{name}: "{chosen.name}" answers {" or ".join(answers)}, not {modality}')
+        assert isinstance(chosen, HeadConfig)
+        if modality not in chosen.modalities:
+            fits = [n for n, entry in HEADS.items() if modality in _modalities(entry.config)]
+            raise OmnifuseError(
+                f'model.heads.{name}: "{chosen.name}" answers {" or ".join(chosen.modalities)}, not {modality}; use {" or ".join(fits)}'
+            )
         return chosen
 
+    def head_repeats(self, name: str, spec: ValueSpec) -> bool:
+        """Whether a target may have a head of its own behind each column: not one that is half a model itself."""
+        head = self.head_of(name, spec.modality)
+        return not (head.encodes_target or isinstance(head, PretrainedConfig))
+
+    def dropped(self, columns: Iterable[str]) -> dict[str, float]:
+        """By input column, in which share of the rows it is left out in training; one column alone always stays."""
+        names = list(columns)
+        shares = self.modality_dropout
+        return {n: 0.0 if len(names) < 2 else shares.get(n, 0.0) if isinstance(shares, dict) else shares for n in names}
+
     def demands(self, schema: Schema) -> dict[str, InputSpec]:
-        """What the encoders dictate to the processors of their columns."""
-        return {name: self.encoder_of(name, schema[name].modality).input_spec() for name in schema.inputs}
+        """What encoders and heads dictate to the processors of their columns."""
+        demands = {name: self.encoder_of(name, schema[name].modality).input_spec() for name in schema.inputs}
+        for name in schema.targets:
+            head = self.head_of(name, schema[name].modality)
+            reads = self.encoder_of(name, schema[name].modality) if head.encodes_target else head
+            demands[name] = reads.input_spec()
+        return demands
+
+    def resolved(self) -> Self:
+        """The same parts, those trained elsewhere with all that is needed to build them without their folder or the hub."""
+        return self.model_copy(
+            update={
+                "encoders": {name: _resolved(part) for name, part in self.encoders.items()},
+                "fusion": _resolved(self.fusion),
+                "heads": {name: _resolved(part) for name, part in self.heads.items()},
+            }
+        )
 
     def check(self, schema: Schema) -> None:
-        """Raise unless every encoder and head belongs to a column and fits its modality."""
-        _check_names(self.encoders, schema.inputs, "model.encoders", "input column")
+        """Raise unless every encoder and head belongs to a column and fits its modality, and the fusion can fuse the inputs."""
+        heads = {name: self.head_of(name, schema[name].modality) for name in schema.targets}
+        encoded = [*schema.inputs, *(name for name, head in heads.items() if head.encodes_target)]
+        _check_names(self.encoders, encoded, "model.encoders", "input column")
         _check_names(self.heads, schema.targets, "model.heads", "target column")
-        for name in schema.inputs:
-            heads = getattr(self.encoder_of(name, schema[name].modality), "heads", 1)
-            if self.dim % heads:
-                raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {heads} attention heads of the encoder of {name}")
-        for name in schema.targets:
-            self.head_of(name, schema[name].modality)
+        if isinstance(self.modality_dropout, dict):
+            _check_names(self.modality_dropout, list(schema), "model.modality_dropout", "column")
+        for name in encoded:
+            attention = getattr(self.encoder_of(name, schema[name].modality), "heads", 1)
+            if self.dim % attention:
+                raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {attention} attention heads of the encoder of {name}")
+        for name, head in heads.items():
+            head.check(f"model.heads.{name}")
+        if isinstance(self.fusion, FusionConfig):
+            self.fusion.check(schema.inputs, self.dim)
+
+
+def _resolved(part: Part) -> Part:
+    return part.resolved() if isinstance(part, PretrainedConfig) else part
 
 
 def _modalities(config: type[PartConfig]) -> tuple[str, ...]:

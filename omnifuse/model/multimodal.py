@@ -6,7 +6,7 @@ values ──encoders──▶ tokens ──fusion──▶ fused ──heads─
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,15 +16,10 @@ from omnifuse.model.config import ModelConfig
 from omnifuse.model.encoders.config import ENCODERS
 from omnifuse.model.fusion.config import FUSIONS
 from omnifuse.model.heads.config import HEADS
-from omnifuse.model.heads.head import Head
+from omnifuse.model.heads.head import Head, Loss
 from omnifuse.model.layers.columns import ColumnModules
-
-
-class Loss(NamedTuple):
-    """The loss of one target: (B,) by row, and which rows have the target."""
-
-    per_row: Tensor
-    present: Tensor
+from omnifuse.model.layers.modality_dropout import ModalityDropout
+from omnifuse.model.unimodal import UnimodalHeads
 
 
 class MultimodalModel(nn.Module):
@@ -42,12 +37,13 @@ class MultimodalModel(nn.Module):
     def __init__(self, config: ModelConfig, inputs: Mapping[str, ValueSpec], targets: Mapping[str, ValueSpec]) -> None:
         """Build every part from the recipe and the specs."""
         super().__init__()
-        self.encoders = ColumnModules(
-            {name: ENCODERS.build(config.encoder_of(name, spec.modality), spec, config.dim) for name, spec in inputs.items()}
-        )
-        self.fusion = FUSIONS.build(config.fusion, {name: spec.optional for name, spec in inputs.items()}, config.dim)
-        self.heads = ColumnModules(
-            {name: HEADS.build(config.head_of(name, spec.modality), spec, config.dim) for name, spec in targets.items()}
+        dropped = config.dropped(inputs)
+        self.encoders = ColumnModules({name: _encoder(config, name, spec) for name, spec in inputs.items()})
+        self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
+        self.fusion = FUSIONS.build(config.fusion, {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}, config.dim)
+        self.heads = ColumnModules({name: _head(config, name, spec) for name, spec in targets.items()})
+        self.unimodal = (
+            UnimodalHeads({name: _heads_alone(config, targets) for name in inputs}, config.unimodal) if config.unimodal else None
         )
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
@@ -55,24 +51,26 @@ class MultimodalModel(nn.Module):
         return {name: self.encoders[name](batch[name]) for name in self.encoders}
 
     def fuse(self, tokens: Mapping[str, Tokens]) -> Fused:
-        """The tokens of all columns are brought together."""
-        return self.fusion(tokens)
+        """The tokens of all columns are brought together; in training some of them may be left out by chance."""
+        return self.fusion(tokens if self.modality_dropout is None else self.modality_dropout(tokens))
 
-    def outputs(self, fused: Fused) -> dict[str, Tensor]:
+    def outputs(self, fused: Fused) -> dict[str, Any]:
         """Each head reads what is fused."""
         return {name: self.heads[name](fused) for name in self.heads}
 
-    def answers(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What each head says: probabilities (B, K) or values (B,)."""
+    def answers(self, outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What each head says: probabilities (B, K) or values (B,), or whatever its kind of target wants."""
         return {name: self.head(name).predict(output) for name, output in outputs.items()}
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Loss]:
+    def losses(self, outputs: Mapping[str, Any], batch: Batch) -> dict[str, Loss]:
         """How wrong each head is, by row."""
         return {name: Loss(self.head(name).loss(output, batch[name]), batch[name].present) for name, output in outputs.items()}
 
     def forward(self, batch: Batch) -> dict[str, Loss]:
-        """Training: encode, fuse, and compare with the targets in the batch."""
-        return self.losses(self.outputs(self.fuse(self.encode(batch))), batch)
+        """Training: encode, fuse, and compare with the targets in the batch; and so for each column alone, where that is asked for."""
+        tokens = self.encode(batch)
+        losses = self.losses(self.outputs(self.fuse(tokens)), batch)
+        return losses if self.unimodal is None else self.unimodal.add(losses, tokens, batch)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Use: encode, fuse, answer."""
@@ -83,3 +81,20 @@ class MultimodalModel(nn.Module):
         head = self.heads[name]
         assert isinstance(head, Head)
         return head
+
+
+def _encoder(config: ModelConfig, name: str, spec: ValueSpec) -> nn.Module:
+    return ENCODERS.build(config.encoder_of(name, spec.modality), spec, config.dim)
+
+
+def _head(config: ModelConfig, name: str, spec: ValueSpec) -> nn.Module:
+    chosen = config.head_of(name, spec.modality)
+    own = [_encoder(config, name, spec)] if chosen.encodes_target else []
+    return HEADS.build(chosen, spec, config.dim, *own)
+
+
+def _unimodal(config: ModelConfig, inputs: Mapping[str, ValueSpec], targets: Mapping[str, ValueSpec]) -> UnimodalHeads:
+    """One more head behind each column, for each target that may have several."""
+    repeated = {name: spec for name, spec in targets.items() if config.head_repeats(name, spec)}
+    heads = {column: {name: _head(config, name, spec) for name, spec in repeated.items()} for column in inputs}
+    return UnimodalHeads(heads, config.unimodal)

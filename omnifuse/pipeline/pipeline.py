@@ -51,7 +51,7 @@ class Pipeline:
         """Make a pipeline with an untrained model for these columns."""
         config.check(schema)
         specs = specs_of(processors)
-        return cls(schema, processors, _model(schema, specs, config), config)
+        return cls(schema, processors, _model(schema, specs, config), config.resolved())
 
     @property
     def device(self) -> torch.device:

@@ -20,7 +20,7 @@ from omnifuse.core.values import Batch, Values
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
 from omnifuse.evaluation.metrics import is_better
-from omnifuse.model.multimodal import Loss
+from omnifuse.model.heads.head import Loss
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.checkpoint import Checkpoints, Progress
 from omnifuse.train.config import OPTIMIZERS, TrainConfig

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import PerceptronConfig
+
+
+class Loss(NamedTuple):
+    """The loss of one target: (B,) by row, and which rows have the target."""
+
+    per_row: Tensor
+    present: Tensor
 
 
 class Head(nn.Module, ABC):

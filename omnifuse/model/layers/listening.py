@@ -19,7 +19,10 @@ KALDI_LEAST_POWER = torch.finfo(torch.float32).eps
 
 
 class Levelled(nn.Module):
-    """x ← (x − mean) / √(variance + 10⁻⁷) over the samples of each clip, zeros behind its end. Source: Baevski et al. 2020, arXiv 2006.11477."""
+    """x ← (x − mean) / √(variance + 10⁻⁷) over the samples of each clip, zeros behind its end.
+
+    Source: Baevski et al. 2020, arXiv 2006.11477.
+    """
 
     def forward(self, wave_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Waveforms and which samples are there → waveforms of one level."""

@@ -160,8 +160,9 @@ def _timm(place: Place) -> Description:
         raise OmnifuseError(f'{place.where}: there is no folder "{name}" and no network of that name in timm {timm.__version__}')
     wanted = need("timm.data", place.where).resolve_data_config(pretrained_cfg=about)
     size, channels = options.get("img_size", wanted["input_size"][1:]), options.get("in_chans", wanted["input_size"][0])
-    facts = {"channels": _channels(channels, place), "size": _side(size, place)}
-    return {"library": "timm", "name": name, "options": options, "input": facts | {"mean": list(wanted["mean"]), "std": list(wanted["std"])}}
+    levels = {"mean": list(wanted["mean"]), "std": list(wanted["std"])}
+    facts = {"channels": _channels(channels, place), "size": _side(size, place), **levels}
+    return {"library": "timm", "name": name, "options": options, "input": facts}
 
 
 def _converted_tokenizer(place: Place) -> Path:

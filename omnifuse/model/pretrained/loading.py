@@ -87,7 +87,8 @@ def _transformers(architecture: Description, place: Place | None, config: Pretra
     used = {id(parameter) for parameter in model.parameters()}
     if lacking := [name for name, parameter in absent.items() if id(parameter) in used]:
         raise OmnifuseError(
-            f"{place.where}: {place.name} lacks {len(lacking)} weights of a {type(model).__name__} ({lacking[0]}, …); is it of another kind?"
+            f"{place.where}: {place.name} lacks {len(lacking)} weights of a {type(model).__name__} ({lacking[0]}, …);"
+            " is it of another kind?"
         )
     return model
 

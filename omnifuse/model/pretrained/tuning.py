@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MethodType
 
-import torch
 from torch import Tensor, nn
 
 from omnifuse.model.pretrained.config import PretrainedConfig
