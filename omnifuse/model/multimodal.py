@@ -42,9 +42,7 @@ class MultimodalModel(nn.Module):
         self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
         self.fusion = FUSIONS.build(config.fusion, {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}, config.dim)
         self.heads = ColumnModules({name: _head(config, name, spec) for name, spec in targets.items()})
-        self.unimodal = (
-            UnimodalHeads({name: _heads_alone(config, targets) for name in inputs}, config.unimodal) if config.unimodal else None
-        )
+        self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
         """Each column becomes tokens."""

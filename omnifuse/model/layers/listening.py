@@ -39,7 +39,7 @@ class ClipNorm(nn.GroupNorm):
     `frames_B`, how many are there, is to be set before it runs.
     """
 
-    frames_B: Tensor | None = None
+    frames_B: Tensor | None = None  # noqa: N815
 
     @classmethod
     def of(cls, norm: nn.GroupNorm) -> ClipNorm:
