@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,16 +19,21 @@ def evaluate(
     data: Annotated[Path | None, typer.Option("--data", help="A table to evaluate on, in place of the run's own test split.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of relative media paths in --data.")] = None,
     split: Annotated[str, typer.Option("--split", help="Which split of the run's dataset.")] = "test",
+    absent: Annotated[
+        list[str], typer.Option("--absent", metavar="COLUMN", help="Take this column away from every row; may be repeated.")
+    ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Measure a run on its test split: metrics.json, evaluation.json and report.html in the run."""
     from omnifuse.cli.progress import console
 
-    evaluation, report = evaluate_run(run, data, split, root)
+    evaluation, report = evaluate_run(run, data, split, root, absent)
     console.print(summary(evaluation))
     console.print(f"Report: {report}")
 
 
-def evaluate_run(run: Path, data: Path | None = None, split: str = "test", root: Path | None = None) -> tuple[Evaluation, Path]:
+def evaluate_run(
+    run: Path, data: Path | None = None, split: str = "test", root: Path | None = None, absent: Sequence[str] = ()
+) -> tuple[Evaluation, Path]:
     """Evaluate a run and write its files; returns the evaluation and the path of the report."""
     import tempfile
 
@@ -53,8 +59,8 @@ def evaluate_run(run: Path, data: Path | None = None, split: str = "test", root:
             else as_dataset(data, pipeline.schema, Path(folder), media_root(run, root))
         )
         name = split if data is None else data.name  # with its ending, so that it never takes the place of a split
-        evaluation = judge(pipeline, rows, split=name, config=config)
-        if data is None and split == "test":
+        evaluation = judge(pipeline, rows, split=name, config=config, absent=absent)
+        if data is None and split == "test" and not absent:
             held_out = Dataset.open(about["dataset"]).split("validation")
             if len(held_out):
                 plain = config.model_copy(update={"shuffle": False})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -48,7 +49,9 @@ class _Said(NamedTuple):
     losses: np.ndarray
 
 
-def collect(pipeline: Pipeline, data: Dataset, *, batch_size: int, shuffle_rows: int = 0, seed: int = 0) -> dict[str, Answers]:
+def collect(
+    pipeline: Pipeline, data: Dataset, *, batch_size: int, shuffle_rows: int = 0, seed: int = 0, absent: Collection[str] = ()
+) -> dict[str, Answers]:
     """Ask the model about every row of the data; encoders run once for each different value.
 
     Args:
@@ -57,6 +60,7 @@ def collect(pipeline: Pipeline, data: Dataset, *, batch_size: int, shuffle_rows:
         batch_size: rows at a time through fusion and heads.
         shuffle_rows: with how many of the rows the shuffle test is done; 0 for none.
         seed: of the shuffling.
+        absent: input columns that are taken away from every row.
 
     Returns:
         By target, its answers. Rows without the target are left out.
@@ -69,11 +73,11 @@ def collect(pipeline: Pipeline, data: Dataset, *, batch_size: int, shuffle_rows:
             truths = data.take(part, targets)
             batch = {name: loader.encode(name, truths[name]).to(pipeline.device) for name in targets}
             known = {name: [i for i, value in enumerate(truths[name]) if value is not None] for name in targets}
-            encoded = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size)
+            encoded = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size).without(absent)
             for name, said in _ask(pipeline, encoded, batch, batch_size).items():
                 _extend(answers[name], part, truths[name], said, known[name])
             if part[0] < shuffle_rows and len(part) > 1:
-                for column in pipeline.schema.inputs:
+                for column in (name for name in pipeline.schema.inputs if name not in absent):
                     generator = torch.Generator().manual_seed(seed_of(seed, "shuffle", column, part[0]))
                     for name, said in _ask(pipeline, encoded.shuffled(column, generator), batch, batch_size).items():
                         answers[name].shuffled.setdefault(column, []).extend(said.predicted[i] for i in known[name])

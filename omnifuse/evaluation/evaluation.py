@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from omnifuse.core.atomic import read_json, write_json
-from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig, SplitConfig
 from omnifuse.data.dataset import Dataset
@@ -49,8 +50,11 @@ class Evaluation:
     def save(self, run: Path) -> None:
         """Write `metrics.json` (other splits in it are kept) and `evaluation.json`, or `evaluation-NAME.json` of other rows than test."""
         self.save_metrics(run)
-        name = "evaluation.json" if self.split == "test" else f"evaluation-{self.split}.json"
-        write_json(run / name, {"split": self.split, "rows": self.rows, **self.details})
+        write_json(run / self.file_name("evaluation", "json"), {"split": self.split, "rows": self.rows, **self.details})
+
+    def file_name(self, kind: str, ending: str) -> str:
+        """Under which name a file about it lies in a run: `KIND.ENDING` of the test split, else with the name of the rows."""
+        return f"{kind}.{ending}" if self.split == "test" else f"{kind}-{self.split.replace('/', '%2F')}.{ending}"
 
     def save_metrics(self, run: Path) -> None:
         """Write the figures of this split into `metrics.json`, beside those of other splits."""
@@ -67,6 +71,7 @@ def evaluate(
     config: EvaluateConfig | None = None,
     root: str | Path | None = None,
     seed: int = 0,
+    absent: Sequence[str] = (),
 ) -> Evaluation:
     """Judge a pipeline.
 
@@ -78,15 +83,19 @@ def evaluate(
         config: the `evaluate` section of a recipe.
         root: folder of relative media paths, where `data` are rows.
         seed: of the shuffle test.
+        absent: input columns that are taken away from every row first; the result is then named `test without COLUMN`.
 
     Raises:
-        OmnifuseError: no row, or no row with a known target.
+        OmnifuseError: no row, no row with a known target, or no such input column.
     """
     config = config or EvaluateConfig()
+    for name in absent:
+        if name not in pipeline.schema.inputs:
+            raise unknown("input column", name, pipeline.schema.inputs, where="absent")
     if not isinstance(data, Dataset):
         with tempfile.TemporaryDirectory() as folder:
-            return _judge(pipeline, as_dataset(data, pipeline.schema, Path(folder), root), split, config, seed)
-    return _judge(pipeline, data if data.split_name else data.split(split), split, config, seed)
+            return _judge(pipeline, as_dataset(data, pipeline.schema, Path(folder), root), split, config, seed, absent)
+    return _judge(pipeline, data if data.split_name else data.split(split), split, config, seed, absent)
 
 
 def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None = None) -> Dataset:
@@ -96,11 +105,11 @@ def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None =
     return dataset.split("train")
 
 
-def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig, seed: int) -> Evaluation:
+def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig, seed: int, absent: Sequence[str]) -> Evaluation:
     if len(rows) == 0:
         raise OmnifuseError(f"the {split} split holds no row; there is nothing to evaluate")
     shuffle_rows = config.shuffle_rows if config.shuffle and len(pipeline.schema.inputs) > 0 else 0
-    answers = collect(pipeline, rows, batch_size=config.batch_size, shuffle_rows=shuffle_rows, seed=seed)
+    answers = collect(pipeline, rows, batch_size=config.batch_size, shuffle_rows=shuffle_rows, seed=seed, absent=absent)
     metrics: dict[str, dict[str, float]] = {}
     details: dict[str, dict[str, Any]] = {"intervals": {}, "floor": {}, "shuffle": {}, "classes": {}, "confusion": {}}
     for target, given in answers.items():
@@ -114,7 +123,8 @@ def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig
             details["shuffle"][target] = shuffle_test(target, modality, given)
         if modality == "category":
             details["classes"][target], details["confusion"][target] = _classes(given)
-    return Evaluation(split, len(rows), metrics, details, answers)
+    name = f"{split} without {', '.join(absent)}" if absent else split
+    return Evaluation(name, len(rows), metrics, details, answers)
 
 
 def target_metrics(pipeline: Pipeline, target: str, answers: Answers) -> dict[str, float]:

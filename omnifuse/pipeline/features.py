@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,11 @@ class EncodedRows:
     def select(self, rows: slice) -> dict[str, Tokens]:
         """Tokens of these rows, by column."""
         return {name: self.tokens[name].select(self.index[name][rows]) for name in self.tokens}
+
+    def without(self, columns: Collection[str]) -> EncodedRows:
+        """The same rows with the values of these columns absent."""
+        tokens = {name: each.keep(each.present & False) if name in columns else each for name, each in self.tokens.items()}
+        return EncodedRows(tokens, self.index)
 
     def shuffled(self, column: str, generator: torch.Generator) -> EncodedRows:
         """The same rows with the values of one column dealt out anew among them."""

@@ -77,7 +77,7 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         "recipe": json.dumps(config["recipe"], indent=2, ensure_ascii=False) if config.get("recipe") else None,
         "versions": versions_of(LIBRARIES),
     }
-    path = run / ("report.html" if evaluation.split == "test" else f"report-{evaluation.split}.html")
+    path = run / evaluation.file_name("report", "html")
     write_text(path, render_page("omnifuse.evaluation.report/report.html.j2", page))
     return path
 
