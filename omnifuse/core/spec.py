@@ -17,6 +17,8 @@ class ValueSpec(Config):
         rate_hz: steps a second of an even sequence in time (sound, an even series); 0 where there is none.
         names: of the channels or features of one step, one after another; empty where they have none.
         optional: whether it was absent in some row of the training split.
+        ordered: whether the ids follow an order that means something, as those of ratings do.
+        shares_last: whether the last id stands for all that have none of their own.
     """
 
     modality: str
@@ -26,6 +28,8 @@ class ValueSpec(Config):
     rate_hz: float = 0
     names: tuple[str, ...] = ()
     optional: bool = False
+    ordered: bool = False
+    shares_last: bool = False
 
 
 class InputSpec(Config):

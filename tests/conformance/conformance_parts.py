@@ -69,7 +69,11 @@ RAWS: dict[str, list[Any]] = {
     "id": ["u7", "u12", 4, "颜色", "a-b", "9"],
     "vector": [[1, 2, 3], "[4, 5, 6]", "0 0 1", (-1.5, 2.5, 1e3), np.array([0.25, 0.5, 0.75]), "7;8;9"],
 }
-SMALL: dict[str, dict[str, Any]] = {"text": {"vocabulary": 300}, "id": {"min_count": 1}}
+SMALL: dict[str, dict[str, Any]] = {
+    "text": {"vocabulary": 300},
+    "id": {"min_count": 1},
+    "category": {"order": ["black", "blue", "green", "red", "white", "颜色"]},
+}
 # Tiny networks for every part that holds one trained elsewhere; the first is put through all options, the others as they are.
 TINY = {
     "timm": ("timm_vit", "timm_resnet"),

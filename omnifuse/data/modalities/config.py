@@ -35,6 +35,11 @@ def _words(value: Any) -> Any:
     return {_word(wrong): _word(right) for wrong, right in value.items()}
 
 
+def _listed(value: Any) -> Any:
+    """Labels of a YAML list as words."""
+    return [_word(label) for label in value] if isinstance(value, list | tuple) else value
+
+
 def _word(label: Any) -> Any:
     return "" if label is None else str(label) if isinstance(label, int) else label
 
@@ -88,6 +93,7 @@ class CategoryConfig(ModalityConfig):
         lowercase: fold case, so that `Red` and `red` are one label.
         min_count: labels with fewer training rows count as unknown (an input) or absent (a target).
         max_classes: the most frequent labels are kept, the others count as unknown (an input) or absent (a target).
+        order: all labels from the least to the most, where they have an order that is not that of numbers.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("replace", "lowercase")
@@ -98,6 +104,13 @@ class CategoryConfig(ModalityConfig):
     lowercase: bool = False
     min_count: Annotated[int, Field(ge=1)] = 1
     max_classes: Annotated[int, Field(ge=2)] = 10_000
+    order: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> CategoryConfig:
+        if self.order is not None and (len(self.order) < 2 or len(set(self.order)) < len(self.order)):
+            raise OmnifuseError("order: name at least two labels, from the least to the most, and each of them once")
+        return self
 
 
 class NumberConfig(ModalityConfig):

@@ -40,7 +40,8 @@ class IdProcessor(OneLabelProcessor[IdConfig]):
     @property
     def spec(self) -> ValueSpec:
         """`size` is the number of places that training can teach: one for each frequent id, and the shared one if there is a rare id."""
-        return ValueSpec(modality="id", size=len(self.labels_) + self.has_rare_, optional=self.optional_)
+        size = len(self.labels_) + self.has_rare_
+        return ValueSpec(modality="id", size=size, optional=self.optional_, shares_last=self.has_rare_)
 
     def state(self) -> dict[str, Any]:
         """The ids, and whether there are rare ones."""

@@ -104,6 +104,11 @@ class OneLabelProcessor(LabelProcessor[C]):
         return raw in self._ids
 
 
+def all_numbers(labels: Sequence[str]) -> bool:
+    """Whether every label is a number."""
+    return all(_natural(label)[0] == 0 for label in labels)
+
+
 def _natural(label: str) -> tuple[int, float, str]:
     """Numbers by size, then words by letter."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -82,7 +83,7 @@ class NumberHeadConfig(PerceptronConfig):
     @field_validator("quantiles")
     @classmethod
     def _rising(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
-        if not quantiles or any(low >= high for low, high in zip(quantiles, quantiles[1:], strict=False)):
+        if not quantiles or any(low >= high for low, high in pairwise(quantiles)):
             raise OmnifuseError(f"quantiles: {list(quantiles)} do not rise; write them as [0.05, 0.5, 0.95]")
         return quantiles
 
@@ -95,7 +96,7 @@ class NumberHeadConfig(PerceptronConfig):
 class OrdinalHeadConfig(PerceptronConfig):
     """One of K labels that have an order, such as ratings: one scale, cut in K − 1 places.
 
-    Numbers are ordered by size; other labels as the column's option `order` says.
+    Numbers are ordered by size; other labels as the column's option `order` says. The answer is the median label.
 
     Attributes:
         hidden, dropout: as in the category head.
@@ -155,7 +156,7 @@ class ContrastiveHeadConfig(HeadConfig):
     Attributes:
         loss: `infonce`, softmax over the batch both ways, or `sigmoid`, each pair by itself.
         width: of the space; by default that of the tokens.
-        temperature: similarities are divided by it; learned from here on.
+        temperature: similarities are divided by it; learned from here on, within 0.01 and 10.
     """
 
     modalities = ("text", "image", "audio", "video", "series", "points", "category", "number", "set", "datetime", "id", "vector")
@@ -163,7 +164,7 @@ class ContrastiveHeadConfig(HeadConfig):
     name: str = "contrastive"
     loss: Literal["infonce", "sigmoid"] = "infonce"
     width: Annotated[int, Field(ge=2)] | None = None
-    temperature: Annotated[float, Field(gt=0, le=10)] = 0.07
+    temperature: Annotated[float, Field(ge=0.01, le=10)] = 0.07
 
     @property
     def tells(self) -> Tells:
@@ -173,6 +174,8 @@ class ContrastiveHeadConfig(HeadConfig):
 
 class CausalLMHeadConfig(HeadConfig, PretrainedConfig):
     """Text from a causal language model that reads what is fused as the beginning of its sentence.
+
+    Its tokenizer is dictated to the column, which says by `max_length` how long a text may be.
 
     Attributes:
         model, weights, tune, lora_rank, lora_alpha, architecture: which language model, and how it is trained.
@@ -189,6 +192,13 @@ class CausalLMHeadConfig(HeadConfig, PretrainedConfig):
     def tells(self) -> Tells:
         """The ids of a text."""
         return "text"
+
+    def input_spec(self) -> InputSpec:
+        """The tokenizer of the language model."""
+        from omnifuse.model.pretrained.architecture import tokenizer_path
+
+        path = tokenizer_path(self)
+        return InputSpec(tokenizer=None if path is None else str(path))
 
     def check(self, where: str) -> None:
         """A language model has to be named."""

@@ -40,7 +40,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def answer(self, prediction: Tensor) -> Tensor:
-        """(B, …) one answer a row, in the form the processor of the target decodes."""
+        """(B, …) one answer a row, in the form the processor of the target decodes; none where the prediction is an `embedding`."""
 
 
 def perceptron(config: PerceptronConfig, dim: int, outputs: int) -> nn.Sequential:

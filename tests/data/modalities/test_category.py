@@ -90,3 +90,30 @@ def test_what_is_not_one_label_is_refused(value: Any):
 
 def test_only_how_labels_are_read_prepares_the_data_anew():
     assert set(CategoryConfig.reads) == {"replace", "lowercase"}
+
+
+def test_labels_may_be_given_an_order() -> None:
+    processor = CategoryProcessor(CategoryConfig.parse({"order": ["poor", "Fair", "good", "excellent"], "lowercase": True}))
+    processor.fit(["good", "poor", "fair", "good"])
+    assert processor.labels_ == ["poor", "fair", "good"], "those that training holds"
+    assert processor.spec.ordered
+    assert processor.encode(["fair"]).data.tolist() == [1]
+    other = CategoryProcessor(processor.config)
+    other.load_state(processor.state())
+    assert other.spec == processor.spec
+
+
+def test_a_label_without_a_place_in_the_order_is_named() -> None:
+    processor = CategoryProcessor(CategoryConfig.parse({"order": ["poor", "good"]}))
+    with pytest.raises(OmnifuseError, match='order: the label "goood" has no place in it; did you mean "good"'):
+        processor.fit(["poor", "goood"])
+    with pytest.raises(OmnifuseError, match="order: name at least two labels"):
+        CategoryConfig.parse({"order": ["a", "b", "a"]})
+
+
+def test_numbers_are_in_order_by_themselves_and_words_are_not() -> None:
+    for labels, ordered in ((["1", "10", "2.5"], True), (["1", "2", "many"], False), (["a", "b"], False)):
+        processor = CategoryProcessor(CategoryConfig())
+        processor.fit(labels)
+        assert processor.spec.ordered is ordered
+    assert CategoryConfig.parse({"order": [1, 2]}).order == ("1", "2")
