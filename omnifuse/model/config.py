@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
@@ -15,7 +15,7 @@ from omnifuse.core.spec import InputSpec, ValueSpec
 from omnifuse.model.encoders.config import DEFAULT_ENCODERS, ENCODERS, EncoderConfig
 from omnifuse.model.fusion.config import FUSIONS, FusionConfig, JointConfig
 from omnifuse.model.heads.config import DEFAULT_HEADS, HEADS, HeadConfig
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import PretrainedConfig, naming_alike
 
 Part = TypeVar("Part", bound=PartConfig)
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -47,9 +47,10 @@ class ModelConfig(Config):
     @model_validator(mode="after")
     def _widths(self) -> ModelConfig:
         for where, part in [("fusion", self.fusion), *((f"encoders.{n}", p) for n, p in self.encoders.items())]:
-            heads = getattr(part, "heads", 1)
-            if self.dim % heads:
-                raise OmnifuseError(f"model.{where}.heads: {heads} attention heads do not divide model.dim = {self.dim}")
+            heads, width = getattr(part, "heads", 1), part.inner(self.dim) if isinstance(part, EncoderConfig) else self.dim
+            if width % heads:
+                what = "model.dim" if width == self.dim else f"model.{where}.width"
+                raise OmnifuseError(f"model.{where}.heads: {heads} attention heads do not divide {what} = {width}")
         return self
 
     def encoder_of(self, name: str, modality: str) -> EncoderConfig:
@@ -94,6 +95,11 @@ class ModelConfig(Config):
             demands[name] = reads.input_spec()
         return demands
 
+    def answering(self, targets: Mapping[str, str]) -> dict[str, PartConfig]:
+        """The fusion and the heads of targets, given with their modalities, by their place in the recipe."""
+        heads = {f"model.heads.{name}": self.head_of(name, modality) for name, modality in targets.items()}
+        return {"model.fusion": self.fusion, **heads}
+
     def resolved(self) -> Self:
         """The same parts, those trained elsewhere with all that is needed to build them without their folder or the hub."""
         return self.model_copy(
@@ -113,11 +119,13 @@ class ModelConfig(Config):
         if isinstance(self.modality_dropout, dict):
             _check_names(self.modality_dropout, list(schema), "model.modality_dropout", "column")
         for name in encoded:
-            attention = getattr(self.encoder_of(name, schema[name].modality), "heads", 1)
-            if self.dim % attention:
+            encoder = self.encoder_of(name, schema[name].modality)
+            attention = getattr(encoder, "heads", 1)
+            if encoder.inner(self.dim) % attention:
                 raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {attention} attention heads of the encoder of {name}")
         for name, head in heads.items():
             head.check(f"model.heads.{name}")
+        naming_alike(self.answering({name: schema[name].modality for name in heads}))
         if isinstance(self.fusion, FusionConfig):
             self.fusion.check(schema.inputs, self.dim)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
@@ -24,8 +25,33 @@ class EncoderConfig(PartConfig):
         """What it dictates to the processor of its column; nothing by default."""
         return InputSpec()
 
+    def inner(self, dim: int) -> int:
+        """The width that its attention heads share; that of the tokens by default."""
+        return dim
 
-class CNNConfig(EncoderConfig):
+
+class NativeConfig(EncoderConfig):
+    """Options of an encoder that learns from nothing but the table.
+
+    Attributes:
+        capacity: how much it can learn and costs: fills in the options of the encoder that are not written, for
+            `tiny` and `base`; `small` is what their defaults say. A saved recipe holds the numbers too.
+
+    It is not called a size, which is the side of the pictures of an image column, nor a scale, which is that of `periodic`.
+    """
+
+    capacities: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    capacity: Literal["tiny", "small", "base"] = "small"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, options: Any) -> Any:
+        """What is written wins."""
+        word = options.get("capacity") if isinstance(options, dict) else None
+        return {**cls.capacities.get(word, {}), **options} if isinstance(word, str) else options
+
+
+class CNNConfig(NativeConfig):
     """A convolutional network: patches, then halvings down to a small grid of tokens.
 
     Attributes:
@@ -36,6 +62,7 @@ class CNNConfig(EncoderConfig):
     """
 
     modalities = ("image",)
+    capacities = {"tiny": {"width": 16}, "base": {"width": 128}}
     name: str = "cnn"
     width: Count = 32
     patch: Count = 4
@@ -43,19 +70,22 @@ class CNNConfig(EncoderConfig):
     dropout: Dropout = 0.0
 
 
-class ViTConfig(EncoderConfig):
+class ViTConfig(NativeConfig):
     """A vision transformer: each patch is a token with a learned position.
 
     Attributes:
         image_size: side of the image in pixels; positions are tied to it, so it is dictated to the column.
         patch: side of a patch in pixels.
+        width: of the transformer; by default that of the tokens, to which another is brought at the end.
         depth, heads, dropout: of the transformer.
     """
 
     modalities = ("image",)
+    capacities = {"tiny": {"width": 32}, "base": {"width": 128, "depth": 4}}
     name: str = "vit"
     image_size: Count = 64
     patch: Count = 8
+    width: Count | None = None
     depth: Count = 2
     heads: Count = 4
     dropout: Dropout = 0.0
@@ -64,22 +94,33 @@ class ViTConfig(EncoderConfig):
         """The image size."""
         return InputSpec(size=self.image_size)
 
+    def inner(self, dim: int) -> int:
+        """The width of the transformer."""
+        return self.width or dim
 
-class TextTransformerConfig(EncoderConfig):
+
+class TextTransformerConfig(NativeConfig):
     """A transformer over the tokens of a text.
 
     Attributes:
-        depth, heads, dropout: of the transformer.
+        width: of the transformer; by default that of the tokens, to which another is brought at the end.
+        depth, heads, dropout: of the transformer; of depth 0, words and their places alone.
     """
 
     modalities = ("text",)
+    capacities = {"tiny": {"width": 32}, "base": {"width": 128, "depth": 4}}
     name: str = "transformer"
-    depth: Count = 1
+    width: Count | None = None
+    depth: Annotated[int, Field(ge=0)] = 1
     heads: Count = 4
     dropout: Dropout = 0.0
 
+    def inner(self, dim: int) -> int:
+        """The width of the transformer."""
+        return self.width or dim
 
-class NgramConfig(EncoderConfig):
+
+class NgramConfig(NativeConfig):
     """Embedded n-grams: each token with its predecessors. Strong on short data, and very fast.
 
     Attributes:
@@ -89,20 +130,27 @@ class NgramConfig(EncoderConfig):
     """
 
     modalities = ("text",)
+    capacities = {"tiny": {"buckets": 4096}, "base": {"order": 3, "buckets": 131_072}}
     name: str = "ngram"
     order: Annotated[int, Field(ge=1, le=5)] = 2
     buckets: Annotated[int, Field(ge=16, le=100_000_000)] = 16384
     dropout: Dropout = 0.1
 
 
-class EmbeddingConfig(EncoderConfig):
-    """A learned vector for each label or id."""
+class EmbeddingConfig(NativeConfig):
+    """A learned vector for each label or id.
+
+    Attributes:
+        hidden: width of the labels' vectors, which a layer then brings to that of the token; by default they have it.
+    """
 
     modalities = ("category", "id")
+    capacities = {"tiny": {"hidden": 16}, "base": {"hidden": 256}}
     name: str = "embedding"
+    hidden: Count | None = None
 
 
-class PeriodicConfig(EncoderConfig):
+class PeriodicConfig(NativeConfig):
     """A number as learned sines and cosines, then a linear layer.
 
     Attributes:
@@ -111,12 +159,13 @@ class PeriodicConfig(EncoderConfig):
     """
 
     modalities = ("number",)
+    capacities = {"tiny": {"frequencies": 8}, "base": {"frequencies": 64}}
     name: str = "periodic"
     frequencies: Count = 16
     scale: Annotated[float, Field(gt=0)] = 0.3
 
 
-class MelCNNConfig(EncoderConfig):
+class MelCNNConfig(NativeConfig):
     """A convolutional network over log-mel spectrograms of a sound.
 
     Attributes:
@@ -130,6 +179,7 @@ class MelCNNConfig(EncoderConfig):
     """
 
     modalities = ("audio",)
+    capacities = {"tiny": {"mels": 32, "width": 16}, "base": {"mels": 80, "width": 64}}
     name: str = "mel_cnn"
     mels: Annotated[int, Field(ge=4, le=512)] = 40
     window_s: Annotated[float, Field(gt=0, le=1)] = 0.025
@@ -140,7 +190,7 @@ class MelCNNConfig(EncoderConfig):
     dropout: Dropout = 0.0
 
 
-class Conv1dConfig(EncoderConfig):
+class Conv1dConfig(NativeConfig):
     """Residual convolutions over the steps of a series.
 
     Attributes:
@@ -151,6 +201,7 @@ class Conv1dConfig(EncoderConfig):
     """
 
     modalities = ("series",)
+    capacities = {"tiny": {"width": 32}, "base": {"width": 128}}
     name: str = "conv1d"
     width: Count = 64
     kernel: Annotated[int, Field(ge=1, le=255)] = 5
@@ -165,7 +216,7 @@ class Conv1dConfig(EncoderConfig):
         return kernel
 
 
-class PointNetConfig(EncoderConfig):
+class PointNetConfig(NativeConfig):
     """The same layers for each point, their maximum, and learned queries that read the points.
 
     Attributes:
@@ -175,6 +226,7 @@ class PointNetConfig(EncoderConfig):
     """
 
     modalities = ("points",)
+    capacities = {"tiny": {"width": 32, "queries": 2}, "base": {"width": 256, "queries": 8}}
     name: str = "pointnet"
     width: Annotated[int, Field(ge=2)] = 64
     queries: Count = 4
@@ -182,7 +234,7 @@ class PointNetConfig(EncoderConfig):
     dropout: Dropout = 0.0
 
 
-class FramesConfig(EncoderConfig):
+class FramesConfig(NativeConfig):
     """The image network for each frame of a film, a look at the neighbouring frames, and a transformer over all.
 
     Attributes:
@@ -191,6 +243,7 @@ class FramesConfig(EncoderConfig):
     """
 
     modalities = ("video",)
+    capacities = {"tiny": {"width": 16, "grid": 2}, "base": {"width": 64, "depth": 2}}
     name: str = "frames"
     width: Count = 32
     patch: Count = 4
@@ -200,29 +253,35 @@ class FramesConfig(EncoderConfig):
     dropout: Dropout = 0.0
 
 
-class BagConfig(EncoderConfig):
+class BagConfig(NativeConfig):
     """The learned vectors of a set's labels, added up; an empty set has one of its own.
 
     Attributes:
         pool: the `sum` of the vectors, so that the number of labels shows, or their `mean`.
+        hidden: width of the labels' vectors, whose sum a layer then brings to that of the token; by default they have it.
     """
 
     modalities = ("set",)
+    capacities = {"tiny": {"hidden": 16}, "base": {"hidden": 256}}
     name: str = "bag"
     pool: Literal["sum", "mean"] = "sum"
+    hidden: Count | None = None
 
 
-class MLPConfig(EncoderConfig):
+class MLPConfig(NativeConfig):
     """A perceptron over a fixed number of numbers.
 
     Attributes:
         hidden: width of its hidden layer; by default twice the width of the token, 0 for a linear layer.
+        activation: of the token; the hidden layer always has ReLU.
         dropout: share of the hidden layer dropped in training.
     """
 
     modalities = ("vector", "datetime")
+    capacities = {"tiny": {"hidden": 32}, "base": {"hidden": 512}}
     name: str = "mlp"
     hidden: Annotated[int, Field(ge=0)] | None = None
+    activation: Literal["none", "relu"] = "none"
     dropout: Dropout = 0.0
 
 

@@ -11,7 +11,7 @@ from omnifuse.model.encoders.encoder import Encoder
 
 
 class MLP(Encoder):
-    """Numbers (B, F) → one token (B, 1, D): x = W₂·ReLU(W₁v + b₁) + b₂; with `hidden: 0`, x = Wv + b.
+    """Numbers (B, F) → one token (B, 1, D): x = W₂·ReLU(W₁v + b₁) + b₂; with `hidden: 0`, x = Wv + b; with `activation: relu`, ReLU(x).
 
     Source: Rosenblatt 1958; Rumelhart et al. 1986. Cost: 2·hidden·(F + D) FLOP. Absent: a masked token.
     """
@@ -22,9 +22,11 @@ class MLP(Encoder):
         features = spec.shape[0]
         assert features, "vectors have one length"
         hidden = 2 * dim if config.hidden is None else config.hidden
-        layers = [nn.Linear(features, dim)]
+        layers: list[nn.Module] = [nn.Linear(features, dim)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(hidden, dim)]
+        if config.activation == "relu":
+            layers.append(nn.ReLU())
         self.layers = nn.Sequential(*layers)
 
     def encode(self, values: Values) -> Tokens:

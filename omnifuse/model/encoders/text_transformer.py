@@ -13,7 +13,7 @@ from omnifuse.model.layers.transformer import Transformer
 
 
 class TextTransformer(Encoder):
-    """Token ids (B, T) → tokens (B, T, D): x = Transformer(E[id] + position), attending both ways.
+    """Token ids (B, T) → tokens (B, T, D): x = Transformer(E[id] + position), attending both ways; of another `width` than D, x ← W·x.
 
     Source: Vaswani et al. 2017, arXiv 1706.03762; normalised before each sub-layer.
     Absent: masked tokens; padding is masked in the attention.
@@ -22,13 +22,15 @@ class TextTransformer(Encoder):
     def __init__(self, config: TextTransformerConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: vocabulary and longest text; dim: width D of the tokens."""
         super().__init__()
-        self.embedding = nn.Embedding(spec.size, dim)
-        self.position = nn.Parameter(torch.randn(spec.max_length, dim) * 0.1)
+        inner = config.inner(dim)
+        self.embedding = nn.Embedding(spec.size, inner)
+        self.position = nn.Parameter(torch.randn(spec.max_length, inner) * 0.1)
         self.dropout = nn.Dropout(config.dropout)
-        self.transformer = Transformer(dim, config.depth, config.heads, config.dropout)
+        self.transformer = Transformer(inner, config.depth, config.heads, config.dropout)
+        self.last = nn.Linear(inner, dim) if inner != dim else nn.Identity()
 
     def encode(self, values: Values) -> Tokens:
         """Ids → tokens."""
         assert values.mask is not None, "texts have a mask"
         tokens_BTD = self.dropout(self.embedding(values.data) + self.position[: values.data.shape[1]])
-        return Tokens(self.transformer(tokens_BTD, values.mask), values.mask)
+        return Tokens(self.last(self.transformer(tokens_BTD, values.mask)), values.mask)

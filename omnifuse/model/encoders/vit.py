@@ -14,7 +14,7 @@ from omnifuse.model.layers.transformer import Transformer
 
 
 class ViT(Encoder):
-    """Image (B, C, H, W) → tokens (B, (H/p)·(W/p), D): x = Transformer(E·patch + position).
+    """Image (B, C, H, W) → tokens (B, (H/p)·(W/p), D): x = Transformer(E·patch + position); of another `width` than D, x ← W·x.
 
     Source: Dosovitskiy et al. 2021, arXiv 2010.11929; without the class token, since fusion pools.
     Absent: masked tokens. Errors: an image size that the patch does not divide.
@@ -27,12 +27,14 @@ class ViT(Encoder):
         assert channels and height and width, "images have one size"
         if height % config.patch or width % config.patch:
             raise OmnifuseError(f"vit.patch: {config.patch} does not divide the image size {height}×{width}")
-        self.patches = nn.Conv2d(channels, dim, config.patch, config.patch)
-        self.position = nn.Parameter(torch.randn((height // config.patch) * (width // config.patch), dim) * 0.02)
-        self.transformer = Transformer(dim, config.depth, config.heads, config.dropout)
+        inner = config.inner(dim)
+        self.patches = nn.Conv2d(channels, inner, config.patch, config.patch)
+        self.position = nn.Parameter(torch.randn((height // config.patch) * (width // config.patch), inner) * 0.02)
+        self.transformer = Transformer(inner, config.depth, config.heads, config.dropout)
+        self.last = nn.Linear(inner, dim) if inner != dim else nn.Identity()
 
     def encode(self, values: Values) -> Tokens:
         """Patches → tokens."""
         tokens_BTD = self.patches(values.data).flatten(2).transpose(1, 2) + self.position
         mask_BT = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
-        return Tokens(self.transformer(tokens_BTD, mask_BT), mask_BT)
+        return Tokens(self.last(self.transformer(tokens_BTD, mask_BT)), mask_BT)
