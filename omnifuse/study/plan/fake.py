@@ -29,7 +29,15 @@ from omnifuse.core.values import Values
 
 aten = torch.ops.aten
 MOST_KNOWN = 1 << 20  # values of a tensor that are computed; larger ones are only shapes
-_UNSET = (aten.empty.memory_format, aten.empty_strided.default, aten.new_empty.default, aten.new_empty_strided.default, aten.empty_like.default)
+# What is raised where something depends on values that are not known.
+UNKNOWN = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
+_UNSET = (
+    aten.empty.memory_format,
+    aten.empty_strided.default,
+    aten.new_empty.default,
+    aten.new_empty_strided.default,
+    aten.empty_like.default,
+)
 
 
 @contextmanager
@@ -42,7 +50,7 @@ def fake_tensors() -> Iterator[FakeTensorMode]:
     try:
         with FakeTensorMode(allow_non_fake_inputs=True) as mode, KnownValues(mode), _converting():
             yield mode
-    except (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException) as error:
+    except UNKNOWN as error:
         raise OmnifuseError(f"model: a part decides by values ({error.func}), so it cannot be planned without its weights") from None
 
 
@@ -52,6 +60,9 @@ def fake_batch(mode: FakeTensorMode, batch: Mapping[str, Values]) -> dict[str, A
     def fake(value: Tensor | None) -> Tensor | None:
         if value is None:
             return None
+        if value.untyped_storage().nbytes() > value.nbytes:  # rows of a larger batch
+            with unset_fake_temporarily():
+                value = value.clone()
         made = mode.from_tensor(value, static_shapes=True)
         if not value.is_floating_point() and value.numel() <= MOST_KNOWN:
             with unset_fake_temporarily():

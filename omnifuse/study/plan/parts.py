@@ -9,6 +9,7 @@ from torch import nn
 from omnifuse.model.layers.columns import ColumnModules
 from omnifuse.model.multimodal import MultimodalModel
 
+OUTSIDE = "outside the parts"
 _KINDS = {"encoders": "encoder of", "heads": "head of"}
 
 
@@ -23,14 +24,18 @@ def parts_of(model: MultimodalModel) -> dict[str, nn.Module]:
     return parts
 
 
-def weights_of(parts: dict[str, nn.Module]) -> dict[str, tuple[int, int]]:
-    """How many weights each part has, and how many of them are trained; what parts share counts for the first."""
+def weights_of(model: MultimodalModel) -> dict[str, tuple[int, int]]:
+    """How many weights each part has, and how many of them are trained; what parts share counts for the first.
+
+    Weights that belong to no part are `outside the parts`.
+    """
     seen: set[int] = set()
     result = {}
-    for name, module in parts.items():
+    for name, module in [*parts_of(model).items(), (OUTSIDE, model)]:
         own = [p for p in module.parameters() if id(p) not in seen]
         seen |= {id(p) for p in own}
-        result[name] = (sum(p.numel() for p in own), sum(p.numel() for p in own if p.requires_grad))
+        if own or name != OUTSIDE:
+            result[name] = (sum(p.numel() for p in own), sum(p.numel() for p in own if p.requires_grad))
     return result
 
 

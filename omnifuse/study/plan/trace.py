@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import flop_registry
 
-OUTSIDE = "outside the parts"
+from omnifuse.study.plan.parts import OUTSIDE
 
 
 class Label(NamedTuple):
@@ -76,13 +76,31 @@ class Trace(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 self._note(tensor.to_local() if isinstance(tensor, DTensor) else tensor, Label(kind, part), anew=True)
 
+    def hold_model(self, model: nn.Module) -> None:
+        """Count weights and buffers, each for the first part that has it."""
+        self.hold([*model.parameters(), *model.buffers()], "weights")
+        for name, module in reversed(self.parts.items()):
+            self.hold([*module.parameters(), *module.buffers()], "weights", name)
+
+    def hold_states(self, optimizer: torch.optim.Optimizer) -> None:
+        """Count what an optimizer keeps of each weight."""
+        for name, module in reversed(self.parts.items()):
+            self.hold([list(optimizer.state.get(parameter, {}).values()) for parameter in module.parameters()], "optimizer", name)
+
+    def forget(self) -> None:
+        """Begin anew: neither peak nor FLOP so far count."""
+        self.peak = Peak()
+        self.forward_flops, self.backward_flops = Counter(), Counter()
+
     def __enter__(self) -> Trace:
+        seen: set[int] = set()
         for name, module in self.parts.items():
             for method in ("forward", "loss", "predict", "features", "project"):
                 if hasattr(module, method):
                     self._wrap(module, method, name)
             for parameter in module.parameters():
-                if parameter.requires_grad:
+                if parameter.requires_grad and id(parameter) not in seen:
+                    seen.add(id(parameter))
                     handle = parameter.register_post_accumulate_grad_hook(lambda p, name=name: self._graded(p, name))
                     self._undo.append(handle.remove)
         self._follow_resizing()
@@ -142,7 +160,8 @@ class Trace(TorchDispatchMode):
         if self._total > self.peak.bytes:
             part, backward = self._at_work()
             held = {each: bytes_ for each, bytes_ in self._held.items() if bytes_}
-            self.peak = Peak(self._total, held, f"the {'backward' if backward else 'forward'} pass of {part}")
+            where = f"the {'backward' if backward else 'forward'} pass of {part}"
+            self.peak = Peak(self._total, held, "the work between the parts, such as the optimizer's" if part == OUTSIDE else where)
 
     def _graded(self, parameter: Tensor, part: str) -> None:
         if parameter.grad is not None:
@@ -171,7 +190,7 @@ class Trace(TorchDispatchMode):
             self._begin(self._stack[-1] if self._stack else OUTSIDE)
 
     def _begin(self, name: str) -> None:
-        self._firsts.append(torch._C._autograd._get_sequence_nr() if hasattr(torch._C._autograd, "_get_sequence_nr") else 0)
+        self._firsts.append(torch._C._autograd._get_sequence_nr())  # pyright: ignore[reportAttributeAccessIssue]
         self._owners.append(name)
 
     def _follow_resizing(self) -> None:
