@@ -19,6 +19,7 @@ from omnifuse.model.heads.config import HEADS
 from omnifuse.model.heads.head import Head, Loss
 from omnifuse.model.layers.columns import ColumnModules
 from omnifuse.model.layers.modality_dropout import ModalityDropout
+from omnifuse.model.pretrained.language import shared_languages
 from omnifuse.model.unimodal import UnimodalHeads
 
 
@@ -40,8 +41,11 @@ class MultimodalModel(nn.Module):
         dropped = config.dropped(inputs)
         self.encoders = ColumnModules({name: _encoder(config, name, spec) for name, spec in inputs.items()})
         self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
-        self.fusion = FUSIONS.build(config.fusion, {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}, config.dim)
-        self.heads = ColumnModules({name: _head(config, name, spec) for name, spec in targets.items()})
+        languages = shared_languages(config.answering({name: spec.modality for name, spec in targets.items()}))
+        self.languages = nn.ModuleList(dict.fromkeys(language for [language] in languages.values()))
+        absent = {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}
+        self.fusion = FUSIONS.build(config.fusion, absent, config.dim, *languages.get("model.fusion", []))
+        self.heads = ColumnModules({n: _head(config, n, spec, *languages.get(f"model.heads.{n}", [])) for n, spec in targets.items()})
         self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
@@ -85,10 +89,10 @@ def _encoder(config: ModelConfig, name: str, spec: ValueSpec) -> nn.Module:
     return ENCODERS.build(config.encoder_of(name, spec.modality), spec, config.dim)
 
 
-def _head(config: ModelConfig, name: str, spec: ValueSpec) -> nn.Module:
+def _head(config: ModelConfig, name: str, spec: ValueSpec, *shared: nn.Module) -> nn.Module:
     chosen = config.head_of(name, spec.modality)
     own = [_encoder(config, name, spec)] if chosen.encodes_target else []
-    return HEADS.build(chosen, spec, config.dim, *own)
+    return HEADS.build(chosen, spec, config.dim, *own, *shared)
 
 
 def _unimodal(config: ModelConfig, inputs: Mapping[str, ValueSpec], targets: Mapping[str, ValueSpec]) -> UnimodalHeads:

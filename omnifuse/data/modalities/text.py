@@ -67,9 +67,10 @@ class TextProcessor(Processor[TextConfig]):
         return padded(items, (), np.int64)
 
     def decode(self, data: torch.Tensor) -> list[str]:
-        """(B, T) ids → texts; padding and marks are left out."""
+        """(B, T) ids → texts; marks, and ids below zero, where nothing is, are left out."""
         assert self.tokenizer_ is not None, "fit first"
-        texts = self.tokenizer_.decode_batch(data.tolist(), skip_special_tokens=True)
+        ids = [[token for token in row if token >= 0] for row in data.tolist()]
+        texts = self.tokenizer_.decode_batch(ids, skip_special_tokens=True)
         return [text.removeprefix(" ") for text in texts]  # the blank that every text is given before it is cut
 
     @property

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 
 Kind = Literal["text", "vision", "audio", "causal_lm", "timm"]
@@ -45,3 +47,28 @@ class PretrainedConfig(PartConfig):
         from omnifuse.model.pretrained.architecture import describe
 
         return self.model_copy(update={"architecture": describe(self)})
+
+
+def naming_alike(parts: Mapping[str, PartConfig]) -> list[list[str]]:
+    """The places of parts that name the same causal language model, for each that more than one part names; it is there once.
+
+    Args:
+        parts: by their place in the recipe, such as `model.fusion`.
+
+    Raises:
+        OmnifuseError: they want it trained differently.
+    """
+    alike: dict[str, list[str]] = {}
+    for place, part in parts.items():
+        if isinstance(part, PretrainedConfig) and part.kind == "causal_lm" and (part.model or part.architecture):
+            alike.setdefault(part.model or str(part.architecture), []).append(place)
+    for first, *others in alike.values():
+        for place in others:
+            for option in ("weights", "tune", "lora_rank", "lora_alpha"):
+                one, other = getattr(parts[first], option), getattr(parts[place], option)
+                if one != other:
+                    raise OmnifuseError(
+                        f"{place}.{option}: {other}, but {first} names the same language model, which is there once, with {option} {one};"
+                        " write the same in both"
+                    )
+    return [places for places in alike.values() if len(places) > 1]

@@ -26,7 +26,13 @@ TEXTS = (
 WIDTH = 32
 SHAPE = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 EYES = {**SHAPE, "image_size": 16, "patch_size": 8}
-EARS = {**SHAPE, "conv_dim": (16, 16, 16), "conv_kernel": (10, 8, 4), "conv_stride": (5, 8, 4), "num_feat_extract_layers": 3}
+EARS = {
+    **SHAPE,
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (10, 8, 4),
+    "conv_stride": (5, 8, 4),
+    "num_feat_extract_layers": 3,
+}
 EARS |= {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2, "vocab_size": 8}
 PIXELS = {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
 PIXELS |= {"size": {"height": 16, "width": 16}, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -92,9 +98,9 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, longest: int) -> None:
     """Write `tokenizer.json` and `tokenizer_config.json`."""
     from transformers import PreTrainedTokenizerFast
 
-    names = dict(cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]", mask_token="[MASK]")
+    names: Any = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
     if tokenizer.token_to_id("<s>") is not None:
-        names = dict(bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+        names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **names).save_pretrained(folder)
 
 
@@ -106,8 +112,9 @@ def save_causal_lm(folder: Path, tokenizer: Tokenizer, longest: int = 256, **opt
     """A Llama-shaped language model for this tokenizer, of hidden size 32 and two layers unless `options` say otherwise."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
-    config = LlamaConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=longest, **{**SHAPE, **ids, **options})
+    ids: dict[str, Any] = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    shape: dict[str, Any] = {**SHAPE, **ids, "initializer_range": 0.2, **options}  # wide enough that what it reads decides what it says
+    config = LlamaConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=longest, **shape)
     LlamaForCausalLM(config).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, longest)
     return folder
@@ -125,7 +132,7 @@ def _roberta(folder: Path) -> None:
     from transformers import RobertaConfig, RobertaModel
 
     tokenizer = bytelevel()
-    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "type_vocab_size": 1}
+    ids: dict[str, Any] = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "type_vocab_size": 1}
     config = RobertaConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=34, **SHAPE, **ids)
     RobertaModel(config).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, 10**20)  # as folders do that do not say
@@ -135,7 +142,7 @@ def _modernbert(folder: Path) -> None:
     from transformers import ModernBertConfig, ModernBertModel
 
     tokenizer = wordpiece()
-    ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+    ids: dict[str, Any] = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
     config = ModernBertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, local_attention=8, **SHAPE, **ids)
     ModernBertModel(config).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, 64)
@@ -145,8 +152,10 @@ def _t5(folder: Path) -> None:
     from transformers import T5Config, T5Model
 
     tokenizer = bytelevel()
-    shape = {"d_model": WIDTH, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
-    T5Model(T5Config(vocab_size=tokenizer.get_vocab_size(), pad_token_id=1, eos_token_id=2, decoder_start_token_id=0, **shape)).save_pretrained(folder)
+    shape: dict[str, Any] = {"d_model": WIDTH, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
+    T5Model(
+        T5Config(vocab_size=tokenizer.get_vocab_size(), pad_token_id=1, eos_token_id=2, decoder_start_token_id=0, **shape)
+    ).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, 64)
 
 
@@ -154,7 +163,7 @@ def _clip(folder: Path) -> None:
     from transformers import CLIPConfig, CLIPModel
 
     tokenizer = bytelevel()
-    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    ids: dict[str, Any] = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     text = {**SHAPE, **ids, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 40}
     CLIPModel(CLIPConfig(text_config=text, vision_config=EYES, projection_dim=16)).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, 40)
@@ -165,7 +174,7 @@ def _siglip(folder: Path) -> None:
     from transformers import SiglipConfig, SiglipModel
 
     tokenizer = bytelevel()
-    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    ids: dict[str, Any] = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     text = {**SHAPE, **ids, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 40}
     SiglipModel(SiglipConfig(text_config=text, vision_config=EYES)).save_pretrained(folder)
     save_tokenizer(tokenizer, folder, 40)
@@ -217,8 +226,10 @@ def _ears(config: str, model: str, **options: Any) -> Callable[[Path], None]:
 def _whisper(folder: Path) -> None:
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
-    layers = {f"{half}_{what}": n for half in ("encoder", "decoder") for what, n in {"layers": 1, "attention_heads": 2, "ffn_dim": 48}.items()}
-    ids = {"vocab_size": 64, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
+    layers: dict[str, Any] = {
+        f"{half}_{what}": n for half in ("encoder", "decoder") for what, n in {"layers": 1, "attention_heads": 2, "ffn_dim": 48}.items()
+    }
+    ids: dict[str, Any] = {"vocab_size": 64, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
     WhisperModel(WhisperConfig(d_model=WIDTH, num_mel_bins=16, max_source_positions=50, **layers, **ids)).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=16, chunk_length=1).save_pretrained(folder)
 
