@@ -14,6 +14,7 @@ from omnifuse.core.values import Batch
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.study.plan.flop import flop_counter
 from omnifuse.study.plan.parts import parts_of
 from omnifuse.study.plan.trace import Trace
 
@@ -54,15 +55,13 @@ def measure_costs(pipeline: Pipeline, rows: Dataset) -> Costs:
 
     Source of the work counted: `torch.utils.flop_counter` (matrix products, convolutions, attention).
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     model = pipeline.model
     loader = Loader(rows, pipeline.processors, pipeline.schema.inputs, cache_mb=256)
     many, one = (_batch(loader, count, pipeline) for count in (min(MANY, len(rows)), 1))
     parameters = list(model.parameters())
     weights = sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *model.buffers()))
     with pipeline.evaluating(), torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
+        with flop_counter() as counter:
             model.predict(many)
         with Trace(parts_of(model)) as trace:
             trace.hold([*parameters, *model.buffers()], "weights")

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
-from torch.utils.flop_counter import flop_registry
 
+from omnifuse.study.plan.flop import FORMULAS
 from omnifuse.study.plan.parts import OUTSIDE
 
 
@@ -52,7 +52,7 @@ class Trace(TorchDispatchMode):
 
     In the backward pass the part is the one whose forward pass made the node of the graph: nodes are numbered in the
     order they are made. FLOP are those of matrix products, convolutions and attention, two for each multiplication with
-    its addition, as `torch.utils.flop_counter` counts them.
+    its addition, as `flop.py` counts them.
     """
 
     def __init__(self, parts: Mapping[str, nn.Module]) -> None:
@@ -117,7 +117,7 @@ class Trace(TorchDispatchMode):
             return NotImplemented  # it becomes operations on the local part
         out = func(*args, **(kwargs or {}))
         part, backward = self._at_work()
-        count = flop_registry.get(func.overloadpacket)
+        count = FORMULAS.get(func.overloadpacket)
         if count is not None:
             (self.backward_flops if backward else self.forward_flops)[part] += count(*args, **(kwargs or {}), out_val=out)
         label = Label("backward" if backward else "activations", part)
