@@ -42,7 +42,7 @@ class Perceiver(Fusion):
         parts = [tokens[name] for name in self.columns]
         x_BTD = torch.cat([part.values + self.column[m] for m, part in enumerate(parts)], dim=1)
         mask_BT = torch.cat([part.mask for part in parts], dim=1)
-        h_BND = self.latents.to(x_BTD.dtype).expand(len(x_BTD), -1, -1)
+        h_BND = self.latents.to(x_BTD.dtype).repeat(len(x_BTD), 1, 1)  # views of weights confuse what counts FLOP
         always_BN = torch.ones(h_BND.shape[:2], dtype=torch.bool, device=x_BTD.device)
         for read, blocks in zip(self.reads, self.blocks, strict=True):
             assert isinstance(blocks, nn.ModuleList)

@@ -37,9 +37,10 @@ def run(part: Any, given: Sequence[Tokens]) -> Fused:
         return part({f"c{m}": column for m, column in enumerate(given)})
 
 
+@torch.no_grad()
 def attention(part: Any, query_TD: Tensor, memory_SD: Tensor) -> Tensor:
     """Vaswani et al., one head and one query after another; the null key, if any, before the others."""
-    width, part = DIM // HEADS, part.requires_grad_(False)
+    width = DIM // HEADS
     out_TD = torch.zeros_like(query_TD)
     q, kv = query_TD @ part.query.weight.T, memory_SD @ part.key_value.weight.T
     for head in range(HEADS):
