@@ -14,7 +14,6 @@ from omnifuse.core.values import Batch
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
 from omnifuse.pipeline.pipeline import Pipeline
-from omnifuse.study.plan.flop import flop_counter
 from omnifuse.study.plan.parts import parts_of
 from omnifuse.study.plan.trace import Trace
 
@@ -53,7 +52,7 @@ class Costs:
 def measure_costs(pipeline: Pipeline, rows: Dataset) -> Costs:
     """Measure a trained pipeline on the first rows of a split.
 
-    Source of the work counted: `torch.utils.flop_counter` (matrix products, convolutions, attention).
+    The work counted is that of matrix products, convolutions and attention.
     """
     model = pipeline.model
     loader = Loader(rows, pipeline.processors, pipeline.schema.inputs, cache_mb=256)
@@ -61,8 +60,6 @@ def measure_costs(pipeline: Pipeline, rows: Dataset) -> Costs:
     parameters = list(model.parameters())
     weights = sum(tensor.numel() * tensor.element_size() for tensor in (*parameters, *model.buffers()))
     with pipeline.evaluating(), torch.no_grad():
-        with flop_counter() as counter:
-            model.predict(many)
         with Trace(parts_of(model)) as trace:
             trace.hold([*parameters, *model.buffers()], "weights")
             for values in many.values():
@@ -72,7 +69,7 @@ def measure_costs(pipeline: Pipeline, rows: Dataset) -> Costs:
     return Costs(
         parameters=sum(parameter.numel() for parameter in parameters),
         trained=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        flops=counter.get_total_flops() / min(MANY, len(rows)),
+        flops=sum(trace.forward_flops.values()) / min(MANY, len(rows)),
         latency_ms=1e3 * latency,
         latency_32_ms=1e3 * latency_many,
         weights_mb=weights / 1e6,
