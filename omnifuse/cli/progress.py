@@ -6,10 +6,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from omnifuse.study.compare.runs import Result
 
 console = Console(highlight=False, soft_wrap=True, markup=False)  # what users wrote may hold [brackets]
 
@@ -89,3 +92,90 @@ def training_bar() -> Iterator[TrainingBar]:
         yield bar
     finally:
         bar.close()
+
+
+class RunsBar:
+    """Shows which run of how many is at work, how far it is, and the time left for all of them; a line for each that is done."""
+
+    def __init__(self) -> None:
+        """Nothing is shown before the first run begins."""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._progress.add_task("", total=1, loss="", left="", visible=False)
+        self._seconds: list[float] = []
+        self._number, self._total, self._steps, self._share, self._name = 0, 0, 1, 0.0, ""
+
+    def run_begins(self, number: int, total: int, name: str, seed: int) -> None:
+        """Show which."""
+        self._number, self._total, self._share, self._name = number, total, 0.0, f"{name}, seed {seed}"
+        self._began = time.perf_counter()
+        self._progress.start()
+        self._progress.update(self._task, description=f"{number} of {total}: {self._name}", visible=True, loss="")
+        self._move()
+
+    def run_ends(self, seconds: float, result: Result | None) -> None:
+        """Print its figures."""
+        self._seconds.append(seconds)
+        if result is not None:
+            figures = [
+                f"{target} {name} {value:.4f}"
+                for target, metrics in result.metrics["validation"].items()
+                for name, value in list(metrics.items())[:1]
+            ]
+            self.said(f"{self._number} of {self._total}: {self._name}: validation {', '.join(figures)}, {seconds:.0f} s")
+        self._share = 1.0
+        self._move()
+
+    def started(self, total_steps: int, done: int, batch_size: int) -> None:
+        """Remember how long the run is."""
+        self._steps, self._share = total_steps, done / total_steps
+        if done:
+            self.said(f"{self._name}: going on after step {done:,} of {total_steps:,}")
+
+    def stepped(self, step: int, loss: float | None) -> None:
+        """Move the bar."""
+        self._share = step / self._steps
+        if loss is not None:
+            self._progress.update(self._task, loss=f"loss {loss:.4f}")
+        self._move()
+
+    def validated(self, entry: dict[str, Any]) -> None:
+        """Nothing: there are many runs."""
+
+    def said(self, message: str) -> None:
+        """Print a line above the bar."""
+        (self._progress.console if self._progress.live.is_started else console).print(message)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def _move(self) -> None:
+        """Runs differ in length, so the time left is that of a mean run for each that is to come."""
+        self._progress.update(self._task, completed=(self._number - 1 + self._share) / self._total)
+        spent = time.perf_counter() - self._began
+        each = sum(self._seconds) / len(self._seconds) if self._seconds else spent / self._share if self._share else None
+        if each is not None:
+            to_come = each * (self._total - self._number) + max(0.0, each * (1 - self._share))
+            self._progress.update(self._task, left=f"left about {_clock(to_come)}")
+
+
+@contextmanager
+def runs_bar() -> Iterator[RunsBar]:
+    """A bar over several runs that is taken away whatever happens."""
+    bar = RunsBar()
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"

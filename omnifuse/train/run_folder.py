@@ -16,6 +16,7 @@ IDLE = (
     ("train", "log_steps"),
     ("train", "tracking"),
     ("data", "cache_mb"),
+    ("data", "features_gb"),
     ("data", "store"),
     ("data", "runner"),
     ("data", "ray_address"),
@@ -46,17 +47,18 @@ def compare_run(out: Path, identity: dict[str, Any]) -> None:
     if not (out / RUN).exists():
         return
     known = read_json(out / RUN, "run")
-    for path, old, new in _differences(known["recipe"], identity["recipe"]):
+    for path, old, new in differences(known["recipe"], identity["recipe"]):
         raise OmnifuseError(f"{out}: holds a run with {path} = {old!r}, now it is {new!r}; undo the change or choose another --out")
     if known["data"] != identity["data"]:
         changed = "the data have changed since this run began, or omnifuse keeps them in another format"
         raise OmnifuseError(f"{out}: {changed}; choose another --out")
 
 
-def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+def differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two recipes differ: path, old and new value."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
-        return [found for key in keys for found in _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
+        return [found for key in keys for found in differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
     return [] if old == new else [(path, old, new)]
 
 

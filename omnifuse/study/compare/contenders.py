@@ -133,6 +133,8 @@ def _subset(recipe: Recipe, columns: Sequence[str]) -> tuple[str, ...]:
     for name in columns:
         if name not in inputs:
             raise unknown("input column", name, inputs, where="--columns")
+    if len(set(columns)) < 2:
+        raise OmnifuseError(f"--columns {', '.join(columns)}: name at least two input columns; each one alone takes part anyway")
     return tuple(name for name in inputs if name in columns)
 
 
@@ -142,9 +144,9 @@ def _others(recipe: Recipe, encoders: Mapping[str, Sequence[Any]]) -> dict[str, 
     others: dict[str, list[PartConfig]] = {}
     for column, values in encoders.items():
         if column not in inputs:
-            raise unknown("input column", column, inputs, where="--encoders")
+            raise unknown("input column", column, inputs, where="--encoder")
         own = recipe.model.encoder_of(column, recipe.columns[column].modality)
-        parsed = [ENCODERS.parse(value, f"--encoders {column}") for value in values if value != own.name]
+        parsed = [ENCODERS.parse(value, f"--encoder {column}") for value in values if value != own.name]
         others[column] = [encoder for encoder in parsed if encoder != own]
     return others
 

@@ -17,7 +17,8 @@ from omnifuse.core.atomic import replacing
 from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.evaluation.collect import collect
-from omnifuse.evaluation.metrics import MAIN, is_better, row_scores
+from omnifuse.evaluation.evaluation import target_metrics
+from omnifuse.evaluation.kinds import kind_of
 from omnifuse.pipeline.pipeline import Pipeline, write_tensors
 from omnifuse.study.compare.statistics import Rows
 from omnifuse.train.recipe import Recipe
@@ -73,26 +74,32 @@ class Scores:
 def measure_of(recipe: Recipe, target: str) -> Measure:
     """How a target is judged."""
     column = recipe.columns[target]
-    metric = MAIN[column.modality]
-    lower = is_better(metric, 0.0, 1.0)
-    return Measure(metric, lower, str(column.options.get("unit") or "") if lower else "")
+    kind = kind_of(recipe.model.head_of(target, column.modality))
+    return Measure(kind.main, kind.lower_is_better, str(column.options.get("unit") or "") if kind.lower_is_better else "")
 
 
-def judge_run(pipeline: Pipeline, dataset: Dataset, batch_size: int, path: Path) -> None:
-    """Ask a trained pipeline about the validation and test rows, and write its scores to a safetensors file."""
+def judge_run(pipeline: Pipeline, dataset: Dataset, batch_size: int, path: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Ask a trained pipeline about the validation and test rows, and write its scores to a safetensors file.
+
+    Returns:
+        All metrics, by split and target.
+    """
     tensors: dict[str, torch.Tensor] = {}
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
     for split in JUDGED:
-        rows = dataset.split(split)
+        rows, metrics[split] = dataset.split(split), {}
         for target, given in collect(pipeline, rows, batch_size=batch_size).items():
             if not given.truth:
                 raise OmnifuseError(f"compare: no row of the {split} split has a value in the target {target}")
-            scores = row_scores(pipeline.schema[target].modality, given.truth, given.predicted)
+            metrics[split][target] = target_metrics(pipeline, target, given)
+            scores = kind_of(pipeline.head_config(target)).row_scores(given)
             tensors[f"{split}:{target}"] = torch.tensor(scores, dtype=torch.float64)
             tensors[f"{split} rows:{target}"] = torch.tensor(given.rows, dtype=torch.int64)
             if split == "test":
                 tensors[f"test groups:{target}"] = torch.from_numpy(_clusters(rows.take(given.rows, [GROUP])[GROUP]))
     with replacing(path) as temporary:
         write_tensors(tensors, temporary)
+    return metrics
 
 
 def read_scores(path: Path, targets: Sequence[str]) -> dict[str, Scores]:
