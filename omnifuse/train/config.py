@@ -59,6 +59,7 @@ class TrainConfig(Config):
     """How the model learns.
 
     Attributes:
+        init: folder of a finished run whose weights this one begins with, as far as they fit.
         epochs: passes over the training split.
         batch_size: rows in a step, over all ranks and accumulated parts together.
         accumulate: parts that a step is computed in, to save memory.
@@ -77,6 +78,7 @@ class TrainConfig(Config):
         tracking: also log to these: `tensorboard`.
     """
 
+    init: str | None = None
     epochs: Annotated[float, Field(gt=0)] = 10
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
     accumulate: Count = 1

@@ -21,6 +21,10 @@ class ColumnModules(nn.Module):
         for name, module in modules.items():
             self.add_module(self._keys[name], module)
 
+    def key(self, name: str) -> str:
+        """What the weights of a column are kept under."""
+        return self._keys[name]
+
     def __getitem__(self, name: str) -> nn.Module:
         return getattr(self, self._keys[name])
 

@@ -63,6 +63,14 @@ def adapted_names(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, T
     return {renamed.get(name, name): tensor for name, tensor in state.items()} | added
 
 
+def merged(module: nn.Module) -> dict[str, Tensor]:
+    """The weights of a module without low-rank additions, which are added into the weights they belong to; `module` is changed."""
+    for layer in module.modules():
+        if hasattr(layer, "base_layer") and isinstance(merge := getattr(layer, "merge", None), MethodType):
+            merge()
+    return {name.replace(BASE, "."): tensor for name, tensor in module.state_dict().items() if ADDED not in name}
+
+
 def _add_low_rank(module: nn.Module, config: PretrainedConfig) -> None:
     peft = need("peft", f"{config.name}.tune")
     options = peft.LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=_adaptable(module))
