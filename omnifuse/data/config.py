@@ -83,6 +83,8 @@ class DataConfig(Config):
         runner: `native` works in this process; `ray` on a Ray cluster.
         ray_address: of the cluster; one is started on this machine when it is left out.
         cache_mb: memory for values that are already encoded, so that later epochs decode nothing.
+        features_gb: disk space beside the dataset for what a frozen encoder makes of each different value, so that later epochs
+            and other models need not run it; 0 keeps nothing.
     """
 
     source: Any
@@ -99,6 +101,7 @@ class DataConfig(Config):
     runner: Literal["native", "ray"] = "native"
     ray_address: str | None = None
     cache_mb: Annotated[int, Field(ge=0)] = 1024
+    features_gb: Annotated[float, Field(ge=0)] = 20
 
     @field_validator("source")
     @classmethod

@@ -121,6 +121,11 @@ class Dataset:
             raise unknown("split", name, self.manifest["splits"])
         return Dataset(self.path, self.manifest, name)
 
+    @property
+    def store(self) -> Path:
+        """The folder that all versions of this dataset stand in."""
+        return self.path.parent
+
     def __len__(self) -> int:
         return len(self._index)
 

@@ -77,9 +77,18 @@ class Loader:
 
     def encode(self, name: str, raws: Sequence[Any]) -> Values:
         """Canonical values of one column → `Values`; a target whose label was never seen counts as absent."""
+        raws = self.known(name, raws)
+        items = self.items(name, raws)
+        return self.processors[name].collate([None if raw is None else items[raw] for raw in raws])
+
+    def known(self, name: str, raws: Sequence[Any]) -> Sequence[Any]:
+        """The same values with `None` in the place of labels that were never seen, where the column is a target."""
         processor = self.processors[name]
-        if name in self.targets:
-            raws = [raw if processor.is_known(raw) else None for raw in raws]
+        return [raw if processor.is_known(raw) else None for raw in raws] if name in self.targets else raws
+
+    def items(self, name: str, raws: Sequence[Any]) -> dict[Any, np.ndarray]:
+        """Each different value as an array of its own shape, in the order they come first."""
+        processor = self.processors[name]
         items: dict[Any, np.ndarray] = {}
         missing: list[Any] = []
         for raw in dict.fromkeys(raws):
@@ -94,7 +103,10 @@ class Loader:
         for raw, item in zip(missing, made, strict=True):
             items[raw] = item
             self._cache.put((name, raw), item)
-        return processor.collate([None if raw is None else items[raw] for raw in raws])
+        return {raw: items[raw] for raw in dict.fromkeys(raws) if raw is not None}
+
+    def flush(self) -> None:
+        """Write what waits to be kept on disk; this loader keeps things in memory only."""
 
     def _decode(self, processor: Processor[Any], files: list[bytes]) -> Iterable[np.ndarray]:
         """Items of files, on all cores: decoders release the interpreter lock."""

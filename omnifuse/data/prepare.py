@@ -217,7 +217,7 @@ def _report(parts: list[Part], counts: Mapping[Any, Counts], config: DataConfig,
     sources = {part.split or "all": {"name": part.name, **counts[part.split].dump(), **part.told.get("notes", {})} for part in parts}
     windows = [part.told["windows"].dump() for part in parts if "windows" in part.told]
     joins = [report.dump() for part in parts for report in part.told.get("joins", [])]
-    options = config.model_dump(mode="json", exclude={"cache_mb", "runner", "ray_address"})
+    options = config.model_dump(mode="json", exclude={"cache_mb", "features_gb", "runner", "ray_address"})
     told = {"sources": sources, "seed": seed, "data": _without_credentials(options)}
     return told | ({"windows": windows} if windows else {}) | ({"joins": joins} if joins else {}) | found
 
@@ -235,7 +235,7 @@ def _fingerprint(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig
     """A word for everything that a version depends on, but for the media files that its rows name."""
     options = {name: column_config(schema[name]) for name in schema.used}
     columns = [(n, schema[n].source, reader_of(o), o.absent, schema[n].is_target) for n, o in options.items()]
-    settings = config.model_dump(mode="json", exclude={"source", "store", "cache_mb", "runner", "ray_address"})
+    settings = config.model_dump(mode="json", exclude={"source", "store", "cache_mb", "features_gb", "runner", "ray_address"})
     prints = [(split, source_fingerprint(source, base)) for split, source in by_split.items()]
     joined = [source_fingerprint(join.source, base) for join in config.join]
     folders: list[str] = []

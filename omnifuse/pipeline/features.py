@@ -69,6 +69,7 @@ def encode_rows(model: MultimodalModel, loader: Loader, rows: np.ndarray, device
         ]
         tokens[name] = Tokens.concatenate(parts)
         index[name] = torch.tensor(where, device=device)
+    loader.flush()
     return EncodedRows(tokens, index)
 
 

@@ -16,15 +16,18 @@ from omnifuse.core.atomic import read_json, replacing, write_json, write_text
 from omnifuse.core.errors import OmnifuseError, first_line, nearest
 from omnifuse.core.schema import Schema
 from omnifuse.core.spec import ValueSpec
-from omnifuse.data.loader import Loader, RawRows
+from omnifuse.data.loader import RawRows
 from omnifuse.data.memory import MemoryRows
 from omnifuse.data.modalities.fitting import Processors, load_processors, save_processors, specs_of
 from omnifuse.data.sources import source_base
 from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.model.config import ModelConfig
+from omnifuse.model.heads.config import HeadConfig
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.card import model_card
 from omnifuse.pipeline.features import chunks, encode_rows
+from omnifuse.pipeline.frozen import FeatureLoader
+from omnifuse.pipeline.kept_features import KeptFeatures
 
 FORMAT = 1
 CHUNK = 2048
@@ -44,7 +47,8 @@ class Pipeline:
     def __init__(self, schema: Schema, processors: Processors, model: MultimodalModel, config: ModelConfig) -> None:
         """Put the parts together; `load` and `build` are the usual ways."""
         self.schema, self.processors, self.model, self.config = schema, processors, model, config
-        self.max_file_mb = 64.0
+        self.max_file_mb, self.features_gb = 64.0, 20.0
+        self._kept: dict[Path, KeptFeatures] = {}
 
     @classmethod
     def build(cls, schema: Schema, processors: Processors, config: ModelConfig) -> Pipeline:
@@ -52,6 +56,10 @@ class Pipeline:
         config.check(schema)
         specs = specs_of(processors)
         return cls(schema, processors, _model(schema, specs, config), config.resolved())
+
+    def head_config(self, target: str) -> HeadConfig:
+        """The options of the head of a target."""
+        return self.config.head_of(target, self.schema[target].modality)
 
     @property
     def device(self) -> torch.device:
@@ -62,6 +70,22 @@ class Pipeline:
         """Move the model to a device; returns the pipeline."""
         self.model.to(device)
         return self
+
+    def loader(self, rows: RawRows, targets: Sequence[str] = (), cache_mb: int = 256) -> FeatureLoader:
+        """Batches of rows as the model takes them: values, and of columns whose encoder is frozen their features.
+
+        Args:
+            rows: a dataset, or rows in memory; features are kept on disk (`features_gb` of a network) beside a dataset only.
+            targets: to load as well.
+            cache_mb: memory for items that are encoded.
+        """
+        inputs = self.schema.inputs
+        answering = {name: getattr(self.model.head(name), "encoder", None) for name in targets if name not in inputs}
+        encoders = {name: encoder for name, encoder in answering.items() if isinstance(encoder, torch.nn.Module)}
+        encoders |= {name: self.model.encoders[name] for name in inputs if name not in self.schema.targets}
+        return FeatureLoader(
+            rows, self.processors, inputs, targets, cache_mb, encoders=encoders, kept=self._kept, max_bytes=self.features_gb * 1e9
+        )
 
     def predict(
         self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
@@ -107,7 +131,7 @@ class Pipeline:
 
     def answers(self, rows: RawRows, batch_size: int = 256) -> Iterator[dict[str, torch.Tensor]]:
         """Predictions of the heads on the CPU, batch by batch: probabilities (B, K) or standardised values (B,)."""
-        loader = Loader(rows, self.processors, self.schema.inputs, cache_mb=256)
+        loader = self.loader(rows)
         with self.evaluating():
             for part in chunks(len(rows), CHUNK):
                 encoded = encode_rows(self.model, loader, part, self.device, batch_size)
@@ -180,7 +204,9 @@ class Pipeline:
         if device == "auto":
             device = torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else "cpu"
         pipeline = cls(schema, processors, model.eval(), config).to(device)
-        pipeline.max_file_mb = float(saved.get("recipe", {}).get("data", {}).get("max_file_mb", pipeline.max_file_mb))
+        data = saved.get("recipe", {}).get("data", {})
+        pipeline.max_file_mb = float(data.get("max_file_mb", pipeline.max_file_mb))
+        pipeline.features_gb = float(data.get("features_gb", pipeline.features_gb))
         return pipeline
 
     def _iterate(self, rows: Any) -> Iterator[dict[str, Any]]:

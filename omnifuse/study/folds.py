@@ -172,6 +172,7 @@ def _train(
         save_processors(processors, run)
     torch.manual_seed(seed_of(seed, "weights"))
     pipeline = Pipeline.build(schema, processors, model)
+    pipeline.features_gb = recipe.data.features_gb
     trainer = Trainer(
         pipeline,
         cast(Dataset, train),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from omnifuse.data.annotate.tasks import Suggest, Suggestion
-from omnifuse.data.loader import Loader, RawRows
+from omnifuse.data.loader import RawRows
 from omnifuse.pipeline.features import chunks, encode_rows
 from omnifuse.pipeline.pipeline import CHUNK, Pipeline
 
@@ -34,7 +34,7 @@ class Said:
 @torch.inference_mode()
 def ask(pipeline: Pipeline, rows: RawRows, batch_size: int = 256) -> Said:
     """Answers, probabilities and embeddings of some rows; they are held in memory, the rows' values are not."""
-    loader = Loader(rows, pipeline.processors, pipeline.schema.inputs, cache_mb=256)
+    loader = pipeline.loader(rows)
     scores: dict[str, list[torch.Tensor]] = {name: [] for name in pipeline.schema.targets}
     embeddings: list[torch.Tensor] = []
     with pipeline.evaluating():

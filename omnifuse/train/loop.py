@@ -18,7 +18,6 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Batch, Values
 from omnifuse.data.dataset import Dataset
-from omnifuse.data.loader import Loader
 from omnifuse.evaluation.metrics import is_better
 from omnifuse.model.heads.head import Loss
 from omnifuse.pipeline.pipeline import Pipeline
@@ -70,8 +69,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["highest"] = group["lr"]
         self.parameters = [p for p in pipeline.model.parameters() if p.requires_grad]
-        self.loader = Loader(train, pipeline.processors, pipeline.schema.inputs, pipeline.schema.targets, cache_mb=cache_mb)
-        self.validation = validation
+        self.loader = pipeline.loader(train, pipeline.schema.targets, cache_mb)
+        self.validation, self._told = validation, False
         self.rows = len(train)
         self.total = max(1, math.ceil(config.epochs * self.rows / config.batch_size))
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
@@ -118,6 +117,7 @@ class Trainer:
                 losses, since, done = [], now, step
             self.observer.stepped(step, loss)
         progress.step = step
+        self._keep_features()
         if step == self._next(start, self.config.validate_steps):
             self._validate(progress, history)
         progress.seconds += time.perf_counter() - began
@@ -167,6 +167,13 @@ class Trainer:
         stream = self.loader.stream(start, stop, self.config.batch_size, self.seed, self.rank, self.world)
         for batch in stream:
             yield {name: values.to(self.device) for name, values in batch.items()}
+
+    def _keep_features(self) -> None:
+        """What frozen encoders have computed is on the disk before a checkpoint counts on it; where it cannot be, that is said once."""
+        self.loader.flush()
+        if self.loader.trouble and not self._told:
+            self._told = True
+            self.observer.said(self.loader.trouble)
 
     def _validate(self, progress: Progress, history: History | None) -> None:
         """Score the validation split on the main rank, and remember the best step."""

@@ -30,7 +30,7 @@ class Subset:
     def __init__(self, rows: Dataset, index: Sequence[int] | np.ndarray) -> None:
         """Args: rows: of a dataset or a split of it; index: places among them."""
         self.rows, self.index = rows, np.asarray(index, dtype=np.int64)
-        self.schema, self.manifest = rows.schema, rows.manifest
+        self.schema, self.manifest, self.store = rows.schema, rows.manifest, rows.store
 
     def __len__(self) -> int:
         return len(self.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import nn
 
@@ -16,7 +17,8 @@ class Encoder(nn.Module, ABC):
     Rows whose value is absent come out masked and zero, whatever `encode` made of their zeros.
 
     One with a frozen part writes `features(values) -> Features` and `project(features) -> Tokens`, so that features may
-    be computed once and kept.
+    be computed once and kept: without noise, in training as in evaluation, for each row as if it were alone. Kept are the
+    states that the mask says are there, in their order. `frozen_part` tells what they depend on.
     """
 
     @abstractmethod
@@ -35,6 +37,10 @@ class Encoder(nn.Module, ABC):
 
     def features(self, values: Values) -> Features:
         """What the frozen part makes of values."""
+        raise NotImplementedError(f"{type(self).__name__} has no frozen part")
+
+    def frozen_part(self) -> tuple[dict[str, Any], nn.Module]:
+        """What `features` depend on beside the values: options that JSON can hold, and the module that has the weights."""
         raise NotImplementedError(f"{type(self).__name__} has no frozen part")
 
     def project(self, features: Features) -> Tokens:

@@ -39,9 +39,7 @@ class HFAudio(PretrainedEncoder):
     def __init__(self, config: HFAudioConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: shape (1, None) and rate of the sound; dim: width D of the tokens."""
         super().__init__(config, dim)
-        architecture = config.resolved().architecture
-        assert architecture is not None, "resolved() fills it in"
-        facts = architecture["input"]
+        facts = self.architecture["input"]
         if spec.shape[0] != 1 or spec.rate_hz != facts["rate_hz"]:
             raise OmnifuseError(
                 f"hf_audio: this network listens to one channel of {facts['rate_hz']} Hz, but the column has"

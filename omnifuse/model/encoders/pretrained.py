@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import nullcontext
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import torch
@@ -37,6 +38,7 @@ class PretrainedEncoder(Encoder):
         """Args: config: options; dim: width D of the tokens."""
         super().__init__()
         self.options: Options = config  # type: ignore[assignment]  # pool is an option of each of them
+        self.architecture: dict[str, Any] = config.resolved().architecture or {}
         self.backbone: Any = tune(load_backbone(config), config)
         self.norm: nn.LayerNorm
         self.projection: nn.Linear
@@ -77,6 +79,11 @@ class PretrainedEncoder(Encoder):
                 states = Tokens(states.values[:, :1], states.mask[:, :1])
             states = states.keep(values.present)
         return Features(states.values, values.present, states.mask)
+
+    def frozen_part(self) -> tuple[dict[str, Any], nn.Module]:
+        """The network, and how its states are pooled."""
+        library = self.architecture["library"]
+        return {"architecture": self.architecture, library: version(library), "pool": self.options.pool}, self.backbone
 
     def project(self, features: Features) -> Tokens:
         """States → tokens of width D."""

@@ -259,14 +259,16 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
     assert "names no architecture of timm" in refused(TimmConfig(model=str(folder_of("vit"))))
     assert "it is one of timm, for the encoder timm" in refused(HFVisionConfig(model=str(folder_of("timm_vit"))))
     assert "a Wav2Vec2Model reads input_values, so it is of no use for hf_text" in refused(HFTextConfig(model=str(folder_of("wav2vec2"))))
-    assert "low-rank additions to another network" in refused(HFTextConfig(model=str(_with(copy_of("bert", tmp_path), "adapter_config.json", {}))))
+    assert "low-rank additions to another network" in refused(
+        HFTextConfig(model=str(_with(copy_of("bert", tmp_path), "adapter_config.json", {})))
+    )
 
 
 def test_a_damaged_folder(tmp_path: Path) -> None:
-    for number, name in enumerate(("config.json", "model.safetensors")):
-        folder = copy_of("bert", tmp_path / str(number))
+    for name, told in (("config.json", "/config.json cannot be read"), ("model.safetensors", " cannot be loaded")):
+        folder = copy_of("bert", tmp_path / name)
         (folder / name).write_bytes(b"{ damaged")
-        assert f"{folder} cannot be loaded" in refused(HFTextConfig(model=str(folder)))
+        assert f"{folder}{told}" in refused(HFTextConfig(model=str(folder)))
 
 
 def test_weights_that_lack_a_part_of_the_network_are_told(tmp_path: Path) -> None:
