@@ -24,10 +24,17 @@ Fusion = Annotated[SerializeAsAny[PartConfig], PlainValidator(lambda value: FUSI
 Head = Annotated[SerializeAsAny[PartConfig], PlainValidator(HEADS.parse)]
 
 
+def _filled_in(preset: Any) -> None:
+    if preset is not None:
+        raise OmnifuseError("it depends on the columns, so it is filled in where a whole recipe is read; here, name the parts")
+
+
 class ModelConfig(Config):
     """What the model is made of.
 
     Attributes:
+        preset: a well-known model, such as `clip`, whose parts take the place of what is not written; it is gone when the
+            recipe has been read, and the parts are there.
         dim: width D of every token; each encoder ends in it, fusion keeps it, heads begin with it.
         encoders: encoder of a column, by column name; by default the one its modality has.
         fusion: how the columns are brought together.
@@ -37,6 +44,7 @@ class ModelConfig(Config):
         unimodal: weight of the losses of further heads that read one column each, in training; 0 for none.
     """
 
+    preset: Annotated[None, PlainValidator(_filled_in)] = None
     dim: Annotated[int, Field(ge=4, le=65536)] = 64
     encoders: dict[str, Encoder] = {}
     fusion: Fusion = JointConfig()
