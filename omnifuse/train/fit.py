@@ -75,7 +75,8 @@ def fit(
     if not out:
         atexit.register(shutil.rmtree, run, ignore_errors=True)
     is_file = isinstance(data, str | Path)
-    design = suggest_design(Schema.parse(chosen), count_rows(data))
+    preset = any(key.split(".")[:2] == ["model", "preset"] for key in settings or {})
+    design = suggest_design(Schema.parse(chosen), count_rows(data), preset)
     value = {
         "name": Path(data).stem if is_file else run.name,
         "columns": chosen,

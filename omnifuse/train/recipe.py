@@ -18,6 +18,7 @@ from omnifuse.data.modalities.config import check_columns
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.metrics import check_monitor
 from omnifuse.model.config import ModelConfig
+from omnifuse.model.presets import fill_in
 from omnifuse.train.config import TrainConfig
 
 Columns = Annotated[Schema, PlainValidator(Schema.parse), PlainSerializer(lambda schema: schema.dump())]
@@ -70,8 +71,11 @@ class Recipe(Config):
 
     @classmethod
     def make(cls, value: Mapping[str, Any]) -> Recipe:
-        """Validate a recipe given as a mapping, and check that its sections fit each other."""
-        recipe = cls.parse(dict(value))
+        """Validate a recipe given as a mapping, and check that its sections fit each other; a preset of the model is filled in."""
+        value = dict(value)
+        if "columns" in value and isinstance(model := value.get("model"), Mapping) and "preset" in model:
+            value["model"] = fill_in(model, Schema.parse(value["columns"]))
+        recipe = cls.parse(value)
         if not recipe.name.strip() or recipe.name.startswith(".") or any(mark in recipe.name for mark in "/\\\0\n"):
             raise OmnifuseError(f"name: {recipe.name!r} cannot name files; leave out slashes and leading dots")
         check_columns(recipe.columns)

@@ -30,6 +30,7 @@ from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.metrics import NAMES
 from omnifuse.model import ENCODERS, FUSIONS, HEADS
 from omnifuse.model.config import ModelConfig
+from omnifuse.model.presets import PRESETS
 from omnifuse.train.config import OPTIMIZERS, TrainConfig
 from omnifuse.train.recipe import Recipe
 
@@ -41,6 +42,7 @@ REGISTRIES = [
     ("Encoder", ENCODERS),
     ("Fusion", FUSIONS),
     ("Head", HEADS),
+    ("Preset", PRESETS),
     ("Optimizer", OPTIMIZERS),
 ]
 SECTIONS: dict[str, type[BaseModel]] = {
