@@ -78,5 +78,6 @@ def summary(evaluation: Evaluation) -> str:
         floor = evaluation.details["floor"][target]
         metric, value = list(floor.items())[1]
         lines.append(f"{target} ({evaluation.rows:,} {evaluation.split} rows): {figures}")
-        lines.append(f"  floor: always answering {floor['answer']} gives {metric} {value:.4f}")
+        how = floor.get("how") or f"always answering {floor['answer']}"
+        lines.append(f"  floor: {how} gives {metric} {value:.4f}")
     return "\n".join([*lines, *evaluation.sentences()])

@@ -28,8 +28,13 @@ def predict(
     given: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="COLUMN=VALUE", help="One row, value by value.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of relative media paths.")] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    candidates: Annotated[
+        Path | None, typer.Option("--candidates", metavar="TABLE", help="Rank the values that this table has of the target, for each row.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="How many items of a ranking, or candidates, each row gets.")] = 10,
+    target: Annotated[str | None, typer.Option("--target", help="Which target the candidates are of, where it could be several.")] = None,
 ) -> None:
-    """Answer the rows of a table, or one row given by --input."""
+    """Answer the rows of a table, or one row given by --input; with --candidates, rank them for each row."""
     from omnifuse.pipeline.pipeline import Pipeline
 
     if (rows is None) == (given is None):
@@ -40,23 +45,64 @@ def predict(
         raise OmnifuseError(f"the answers to a table go into a file: add --out NAME, ending in {', '.join(ENDINGS)}")
     if rows is not None and out is not None and out.suffix.lower() not in ENDINGS:
         raise OmnifuseError(f"--out {out}: name a file that ends in {', '.join(ENDINGS)}")
+    if target is not None and candidates is None:
+        raise OmnifuseError("--target goes with --candidates")
     if rows is not None and out is not None and out.resolve() == rows.resolve():
         raise OmnifuseError(f"--out {out}: is the table of rows itself; choose another file")
     pipeline = Pipeline.load(run)
     if given is not None:
         row = dict(_pair(word) for word in given)
-        typer.echo(json.dumps(pipeline.predict([row], probabilities=probabilities, root=root)[0], ensure_ascii=False))
+        if candidates is None:
+            answer: Any = pipeline.predict([row], probabilities=probabilities, k=k, root=root)[0]
+        else:
+            answer = pipeline.retrieve([row], candidates, k, target=target, root=root)[0]
+        typer.echo(json.dumps(answer, ensure_ascii=False, default=str))
         return
     assert rows is not None and out is not None
-    count = write_predictions(pipeline, rows, out, probabilities, media_root(run, root))
+    root = media_root(run, root)
+    if candidates is None:
+        count = write_predictions(pipeline, rows, out, probabilities, root, k)
+    else:
+        count = write_retrieved(pipeline, rows, candidates, out, k, target, root)
     typer.echo(f"Wrote {count:,} rows to {out}")
 
 
-def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: bool = False, root: Path | None = None) -> int:
+def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: bool = False, root: Path | None = None, k: int = 10) -> int:
     """Answer a table row by row and write it, with the answers beside its own columns, atomically.
 
     Answers stand in columns `predicted_TARGET` and `predicted_TARGET_probability`; columns that hold bytes are left out.
     """
+
+    def answers() -> Iterator[dict[str, Any]]:
+        return pipeline.predict_each(rows, probabilities=probabilities, k=k, root=root)
+
+    return _write_beside(rows, out, answers, lambda: pipeline.predict([{}], probabilities=probabilities, k=k)[0])
+
+
+def write_retrieved(
+    pipeline: Pipeline, rows: Path, candidates: Path, out: Path, k: int, target: str | None, root: Path | None = None
+) -> int:
+    """Rank candidates for the rows of a table and write them beside its own columns, atomically.
+
+    The nearest stands in `predicted_TARGET`, the first k in `predicted_TARGET_best`, with `predicted_TARGET_similarities`; of
+    candidates that are bytes, the numbers of their rows.
+    """
+    from omnifuse.pipeline.retrieval import retrieval_target
+
+    name = retrieval_target(pipeline, target)
+
+    def named(near: list[dict[str, Any]]) -> dict[str, Any]:
+        best = [f"row {each['candidate'] + 1}" if isinstance(each[name], bytes) else each[name] for each in near]
+        return {name: best[0], f"{name}_best": best, f"{name}_similarities": [each["similarity"] for each in near]}
+
+    def answers() -> Iterator[dict[str, Any]]:
+        return map(named, pipeline.retrieve_each(rows, candidates, k, target=name, root=root))
+
+    return _write_beside(rows, out, answers, lambda: named(pipeline.retrieve([{}], candidates, k, target=name, root=root)[0]))
+
+
+def _write_beside(rows: Path, out: Path, answers: Callable[[], Iterator[dict[str, Any]]], example: Callable[[], dict[str, Any]]) -> int:
+    """Write a table with an answer beside each row; `example` makes one of no row."""
     from omnifuse.cli.progress import counting
     from omnifuse.core.atomic import replacing
     from omnifuse.data.table import iterate_rows, read_table, written_schema
@@ -67,15 +113,11 @@ def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: 
             raise OmnifuseError(f'{rows}: the column "{name}" would be mixed up with the answers; rename it or leave it out')
 
     def joined() -> Iterator[dict[str, Any]]:
-        answers = pipeline.predict_each(rows, probabilities=probabilities, root=root)
-        for row, answer in zip(iterate_rows(read_table(rows), kept.names), answers, strict=True):
+        for row, answer in zip(iterate_rows(read_table(rows), kept.names), answers(), strict=True):
             yield {**row, **_predicted(answer)}
 
-    def example() -> dict[str, Any]:
-        return _predicted(pipeline.predict([{}], probabilities=probabilities)[0])
-
     with counting("predicting") as progress, replacing(out) as temporary:
-        return _write(joined(), kept, example, temporary, out.suffix.lower(), progress)
+        return _write(joined(), kept, lambda: _predicted(example()), temporary, out.suffix.lower(), progress)
 
 
 def media_root(run: Path, root: Path | None) -> Path | None:

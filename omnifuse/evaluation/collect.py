@@ -1,9 +1,8 @@
-"""One pass over the data: truths, predictions, and predictions with each column shuffled."""
+"""One pass over the data: truths, predictions, and the scores of predictions with each column shuffled."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,42 +10,24 @@ import torch
 from torch import Tensor
 
 from omnifuse.core.seeds import seed_of
-from omnifuse.core.values import Batch
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
+from omnifuse.evaluation.answers import Answers, Candidates
+from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.pipeline.features import EncodedRows, chunks, encode_rows
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.pipeline.retrieval import embed_values
 
 CHUNK = 4096
 
 
-@dataclass
-class Answers:
-    """What a model said about one target, for the N rows whose target is known.
-
-    Attributes:
-        rows: (N,) their places in the dataset.
-        truth: their true values.
-        predicted: the answers.
-        scores: (N, K) probabilities of a category, (N,) of a number in its unit.
-        losses: (L,) the loss of the head, of the rows whose target the model can learn.
-        shuffled: by input column, the answers to the first rows when that column is dealt out anew.
-    """
-
-    rows: list[int] = field(default_factory=list)
-    truth: list[Any] = field(default_factory=list)
-    predicted: list[Any] = field(default_factory=list)
-    scores: np.ndarray = field(default_factory=lambda: np.empty(0))
-    losses: np.ndarray = field(default_factory=lambda: np.empty(0))
-    shuffled: dict[str, list[Any]] = field(default_factory=dict)
-
-
 class _Said(NamedTuple):
-    """Answers to all rows of a chunk, about one target."""
+    """Answers to all rows of a chunk, about one target, and the losses of those that can be learned."""
 
     predicted: list[Any]
-    scores: np.ndarray
-    losses: np.ndarray
+    scores: list[np.ndarray]
+    losses: list[np.ndarray]
 
 
 def collect(
@@ -63,52 +44,117 @@ def collect(
         absent: input columns that are taken away from every row.
 
     Returns:
-        By target, its answers. Rows without the target are left out.
+        By target, its answers. Rows without the target are left out. What is retrieved is chosen from the different values
+        that the target has in these rows.
     """
     targets = pipeline.schema.targets
-    loader = Loader(data, pipeline.processors, pipeline.schema.inputs, targets, cache_mb=256)
-    answers = {name: Answers() for name in targets}
+    loader = pipeline.loader(data, targets)
     with pipeline.evaluating():
+        judges = [_Judge(pipeline, loader, data, name, batch_size) for name in targets]
         for part in chunks(len(data), CHUNK):
             truths = data.take(part, targets)
-            batch = {name: loader.encode(name, truths[name]).to(pipeline.device) for name in targets}
-            known = {name: [i for i, value in enumerate(truths[name]) if value is not None] for name in targets}
             encoded = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size).without(absent)
-            for name, said in _ask(pipeline, encoded, batch, batch_size).items():
-                _extend(answers[name], part, truths[name], said, known[name])
+            said = _ask(pipeline, encoded, judges, truths, loader, batch_size)
+            for judge in judges:
+                judge.take(part, truths[judge.name], said[judge.name])
             if part[0] < shuffle_rows and len(part) > 1:
                 for column in (name for name in pipeline.schema.inputs if name not in absent):
                     generator = torch.Generator().manual_seed(seed_of(seed, "shuffle", column, part[0]))
-                    for name, said in _ask(pipeline, encoded.shuffled(column, generator), batch, batch_size).items():
-                        answers[name].shuffled.setdefault(column, []).extend(said.predicted[i] for i in known[name])
-    return answers
+                    mixed = _ask(pipeline, encoded.shuffled(column, generator), judges, truths, None, batch_size)
+                    for judge in judges:
+                        judge.take_shuffled(column, truths[judge.name], mixed[judge.name])
+    return {judge.name: judge.answers() for judge in judges}
 
 
-def _extend(answers: Answers, part: np.ndarray, truth: list[Any], said: _Said, known: list[int]) -> None:
-    answers.rows += [int(part[i]) for i in known]
-    answers.truth += [truth[i] for i in known]
-    answers.predicted += [said.predicted[i] for i in known]
-    answers.scores = np.concatenate([answers.scores, said.scores[known]]) if answers.scores.size else said.scores[known]
-    answers.losses = np.concatenate([answers.losses, said.losses])
+class _Judge:
+    """Gathers what is said about one target."""
+
+    def __init__(self, pipeline: Pipeline, loader: Loader, data: Dataset, name: str, batch_size: int) -> None:
+        self.name, self.head, self.processor = name, pipeline.model.head(name), pipeline.processors[name]
+        self.tells = pipeline.head_config(name).tells
+        self.kind: Kind = kind_of(pipeline.head_config(name))
+        candidates = _candidates(pipeline, loader, data, name, batch_size) if self.tells == "embedding" else None
+        self.blank = Answers(labels=list(self.processor.state().get("labels", [])), candidates=candidates)
+        self.scores: list[np.ndarray] = []
+        self.losses: list[np.ndarray] = []
+        self.shuffled: dict[str, list[np.ndarray]] = {}
+
+    def read(self, prediction: Tensor, truth: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
+        """Decoded answers to a few rows, and what is kept of the predictions."""
+        if self.tells == "embedding":
+            assert self.blank.candidates is not None
+            scores = prediction.numpy()
+            nearest = (scores @ self.blank.candidates.vectors.T).argmax(axis=1)
+            return [self.blank.candidates.values[place] for place in nearest], scores
+        decoded = self.processor.decode(self.head.answer(prediction))
+        if self.tells == "quantiles":
+            return decoded, np.array([self.processor.decode(level) for level in prediction.unbind(1)], dtype=np.float64).T
+        if self.tells == "text":
+            return decoded, np.empty((len(decoded), 0))
+        scores = np.array(decoded, dtype=np.float64) if self.tells == "number" else prediction.numpy()
+        return decoded, self.kind.keep(scores, truth, self.blank.labels)
+
+    def take(self, part: np.ndarray, truth: Sequence[Any], said: _Said) -> None:
+        """Remember the rows of a chunk whose target is known."""
+        known = [i for i, value in enumerate(truth) if value is not None]
+        self.blank.rows += [int(part[i]) for i in known]
+        self.blank.truth += [truth[i] for i in known]
+        self.blank.predicted += [said.predicted[i] for i in known]
+        self.scores.append(np.concatenate(said.scores)[known])
+        self.losses += said.losses
+
+    def take_shuffled(self, column: str, truth: Sequence[Any], said: _Said) -> None:
+        """Remember how the same rows are scored with a column shuffled."""
+        known = [i for i, value in enumerate(truth) if value is not None]
+        if known:
+            mixed = Answers(
+                truth=[truth[i] for i in known],
+                predicted=[said.predicted[i] for i in known],
+                scores=np.concatenate(said.scores)[known],
+                labels=self.blank.labels,
+                candidates=self.blank.candidates,
+            )
+            self.shuffled.setdefault(column, []).append(self.kind.row_scores(mixed))
+
+    def answers(self) -> Answers:
+        """All that was taken."""
+        self.blank.scores = np.concatenate(self.scores) if self.scores else self.blank.scores
+        self.blank.losses = np.concatenate(self.losses) if self.losses else self.blank.losses
+        self.blank.shuffled = {column: np.concatenate(parts) for column, parts in self.shuffled.items()}
+        return self.blank
+
+
+def _candidates(pipeline: Pipeline, loader: Loader, data: Dataset, name: str, batch_size: int) -> Candidates:
+    """The different values of a target that can be told from each other."""
+    different: dict[Any, None] = {}
+    for part in chunks(len(data), CHUNK):
+        different.update(dict.fromkeys(data.take(part, [name])[name]))
+    values = [value for value in different if loader.processors[name].is_known(value)]
+    return Candidates(values, embed_values(pipeline, loader, name, values, batch_size))
 
 
 @torch.inference_mode()
-def _ask(pipeline: Pipeline, encoded: EncodedRows, targets: Batch, batch_size: int) -> dict[str, _Said]:
-    """Fuse and answer all encoded rows, and decode the answers."""
+def _ask(
+    pipeline: Pipeline,
+    encoded: EncodedRows,
+    judges: Sequence[_Judge],
+    truths: dict[str, list[Any]],
+    loader: Loader | None,
+    batch_size: int,
+) -> dict[str, _Said]:
+    """Fuse and answer all encoded rows, and decode the answers; with a loader of the targets, compute the losses too."""
     model = pipeline.model
-    predictions: dict[str, list[Tensor]] = {name: [] for name in targets}
-    losses: dict[str, list[Tensor]] = {name: [] for name in targets}
+    said = {judge.name: _Said([], [], []) for judge in judges}
     for start in range(0, len(encoded), batch_size):
         rows = slice(start, start + batch_size)
         outputs = model.outputs(model.fuse(encoded.select(rows)))
-        for name, answer in model.answers(outputs).items():
-            predictions[name].append(answer)
-        for name, loss in model.losses(outputs, {name: values.select(rows) for name, values in targets.items()}).items():
-            losses[name].append(loss.per_row[loss.present])
-    result = {}
-    for name in targets:
-        prediction = torch.cat(predictions[name]).cpu()
-        decoded = pipeline.processors[name].decode(model.head(name).answer(prediction))
-        scores = prediction.numpy() if prediction.ndim > 1 else np.array(decoded, dtype=np.float64)
-        result[name] = _Said(decoded, scores, torch.cat(losses[name]).cpu().numpy())
-    return result
+        predictions = model.answers(outputs)
+        for judge in judges:
+            predicted, scores = judge.read(predictions[judge.name].cpu(), truths[judge.name][rows])
+            said[judge.name].predicted.extend(predicted)
+            said[judge.name].scores.append(scores)
+        if loader is not None:
+            batch = {name: loader.encode(name, truths[name][rows]).to(pipeline.device) for name in said}
+            for name, loss in model.losses(outputs, batch).items():
+                said[name].losses.append(loss.per_row[loss.present].cpu().numpy())
+    return said

@@ -16,13 +16,12 @@ from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig, SplitConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.prepare import prepare
-from omnifuse.evaluation.collect import Answers, collect
+from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.config import EvaluateConfig
-from omnifuse.evaluation.metrics import MAIN, ZERO, category_metrics, number_metrics, row_scores
-from omnifuse.evaluation.shuffle import floor_of, shuffle_test
+from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.pipeline.pipeline import Pipeline
-
-MOST_CLASSES = 60
 
 
 @dataclass
@@ -115,24 +114,21 @@ def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig
     for target, given in answers.items():
         if not given.truth:
             raise OmnifuseError(f"no row of the {split} split has a value in the target {target}")
-        modality = pipeline.schema[target].modality
-        metrics[target] = target_metrics(pipeline, target, given)
-        details["floor"][target] = floor_of(modality, given.truth)
-        details["intervals"][target] = {MAIN[modality]: _interval(row_scores(modality, given.truth, given.predicted), seed)}
+        kind = kind_of(pipeline.head_config(target))
+        metrics[target] = kind.metrics(given)
+        details["floor"][target] = kind.floor(given)
+        details["intervals"][target] = {kind.main: _interval(kind.row_scores(given), seed)}
         if given.shuffled:
-            details["shuffle"][target] = shuffle_test(target, modality, given)
-        if modality == "category":
-            details["classes"][target], details["confusion"][target] = _classes(given)
+            details["shuffle"][target] = shuffle_test(target, kind, given)
+        for key, table in kind.tables(given).items():
+            details[key][target] = table
     name = f"{split} without {', '.join(absent)}" if absent else split
     return Evaluation(name, len(rows), metrics, details, answers)
 
 
 def target_metrics(pipeline: Pipeline, target: str, answers: Answers) -> dict[str, float]:
     """The metrics of one target."""
-    if pipeline.schema[target].modality == "category":
-        labels = list(pipeline.processors[target].state()["labels"])
-        return category_metrics(answers.truth, answers.predicted, answers.scores, labels)
-    return number_metrics(np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64))
+    return kind_of(pipeline.head_config(target)).metrics(answers)
 
 
 def _interval(scores: np.ndarray, seed: int, draws: int = 1000) -> list[float]:
@@ -141,23 +137,3 @@ def _interval(scores: np.ndarray, seed: int, draws: int = 1000) -> list[float]:
     means = [scores[generator.integers(0, len(scores), len(scores))].mean() for _ in range(draws)]
     low, high = np.percentile(means, [2.5, 97.5])
     return [float(low), float(high)]
-
-
-def _classes(answers: Answers) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Per-label table and confusion matrix, of the most frequent labels where there are many."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    names, counts = np.unique(np.array(answers.truth, dtype=str), return_counts=True)
-    labels = sorted(names[np.argsort(-counts, kind="stable")][:MOST_CLASSES].tolist())
-    predicted = [str(value) for value in answers.predicted]
-    precision, recall, f1, support = precision_recall_fscore_support(answers.truth, predicted, labels=labels, zero_division=ZERO)
-    table = [
-        {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
-        for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)  # pyright: ignore[reportArgumentType]
-    ]
-    place = {label: i for i, label in enumerate(labels)}
-    confused = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for true, said in zip(answers.truth, predicted, strict=True):
-        if true in place and said in place:
-            confused[place[true], place[said]] += 1
-    return table, {"labels": labels, "counts": confused.tolist(), "of": len(names)}

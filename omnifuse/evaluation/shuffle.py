@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from omnifuse.evaluation.collect import Answers
-from omnifuse.evaluation.metrics import MAIN, row_scores
+from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.kinds.kind import Kind
+from omnifuse.evaluation.metrics import LOWER_IS_BETTER
 
 VISIBLE = 0.005
 NEGLIGIBLE = 0.02
 
 
-def shuffle_test(target: str, modality: str, answers: Answers) -> dict[str, Any]:
+def shuffle_test(target: str, kind: Kind, answers: Answers) -> dict[str, Any]:
     """Compare the model's answers with its answers when one column is dealt out anew among the rows.
 
     d_i = score_i − score_i(shuffled), worsening = mean d ± 1.96·sd(d)/√n. The model *uses* a column when the interval
-    lies above 0 and the worsening is at least 0.5 points of accuracy (0.5 % of the error of a number). It *ignores* it
+    lies above 0 and the worsening is at least 0.5 points of the main metric (0.5 % of the error of a number). It *ignores* it
     when the interval, and the 3/n that n rows without any change still allow, lie below 2 points (2 %). Else the
     verdict is *unclear*: too few rows to tell.
 
@@ -27,17 +26,17 @@ def shuffle_test(target: str, modality: str, answers: Answers) -> dict[str, Any]
     Returns:
         `metric`, `intact`, `rows`, `columns` (by column `shuffled`, `worsening`, `interval`, `used`, `verdict`), `sentences`.
     """
-    rows = min((len(predicted) for predicted in answers.shuffled.values()), default=0)
+    rows = min(map(len, answers.shuffled.values()), default=0)
     if rows == 0:
         return {}
-    metric, sign = MAIN[modality], 1 if modality == "category" else -1
-    intact = row_scores(modality, answers.truth[:rows], answers.predicted[:rows])
+    metric, sign = kind.main, -1 if kind.lower_is_better else 1
+    intact = kind.row_scores(answers)[:rows]
     columns, sentences = {}, []
-    for column, predicted in answers.shuffled.items():
-        mixed = row_scores(modality, answers.truth[:rows], predicted[:rows])
+    for column, scores in answers.shuffled.items():
+        mixed = scores[:rows]
         loss = sign * (intact - mixed)
         mean, half = float(loss.mean()), 1.96 * float(loss.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
-        scale = 1.0 if modality == "category" else max(float(intact.mean()), 1e-12)
+        scale = 1.0 if kind.unit_of_one else max(float(intact.mean()), 1e-12)
         used = mean - half > 0 and mean >= VISIBLE * scale
         small = max(mean + half, 3 / rows * scale) < NEGLIGIBLE * scale
         verdict = "uses" if used else "ignores" if small else "unclear"
@@ -56,7 +55,7 @@ def _sentence(target: str, column: str, metric: str, intact: float, mixed: float
     before, after = _figure(intact), _figure(mixed)
     when = f"when {column} is shuffled."
     if verdict == "uses":
-        change = "falls" if metric == "accuracy" else "rises"
+        change = "rises" if metric in LOWER_IS_BETTER else "falls"
         return f"For {target}, the model uses {column}: {metric} {change} from {before} to {after} {when}"
     if verdict == "ignores":
         return f"For {target}, the model ignores {column}: {metric} stays at {after} (from {before}) {when}"
@@ -67,13 +66,3 @@ def _figure(value: float) -> str:
     if 0.9995 <= value < 1:  # 1.000 would say that nothing is wrong
         return f"{min(value, 0.9999):.4f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
-
-
-def floor_of(modality: str, truth: list[Any]) -> dict[str, Any]:
-    """The best answer that looks at nothing: the most frequent label, or the median."""
-    if modality == "category":
-        labels, counts = np.unique(np.asarray(truth, dtype=object).astype(str), return_counts=True)
-        best = int(counts.argmax())
-        return {"answer": str(labels[best]), "accuracy": float(counts[best] / counts.sum())}
-    median = float(np.median(np.asarray(truth, dtype=np.float64)))
-    return {"answer": median, "mae": float(np.abs(np.asarray(truth, dtype=np.float64) - median).mean())}

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -24,10 +25,12 @@ from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.model.config import ModelConfig
 from omnifuse.model.heads.config import HeadConfig
 from omnifuse.model.multimodal import MultimodalModel
+from omnifuse.pipeline.answers import answer_columns
 from omnifuse.pipeline.card import model_card
 from omnifuse.pipeline.features import chunks, encode_rows
 from omnifuse.pipeline.frozen import FeatureLoader
 from omnifuse.pipeline.kept_features import KeptFeatures
+from omnifuse.pipeline.retrieval import closest, embed_candidates, embed_rows, retrieval_target
 
 FORMAT = 1
 CHUNK = 2048
@@ -88,49 +91,90 @@ class Pipeline:
         )
 
     def predict(
-        self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
+        self, rows: Any, *, probabilities: bool = False, k: int = 10, root: str | Path | None = None, batch_size: int = 256
     ) -> list[dict[str, Any]]:
         """Answer every row.
 
         Args:
             rows: a list of dicts, one dict, a table (pandas, PyArrow, Daft) or the path of one. Columns that a row
                 lacks are absent, and absent is ordinary.
-            probabilities: add the probability of every label.
+            probabilities: add the probability of every label, or all quantiles of a number.
+            k: how many items of a ranking are told.
             root: folder of relative media paths; the folder of the table, or the working directory.
             batch_size: rows at a time through fusion and heads.
 
         Returns:
-            One dict a row, in order: the answer under the name of the target, `NAME_probability` for categories,
-            and `NAME_probabilities` (label → probability) when asked for.
+            One dict a row, in order: the answer under the name of the target (a list where it is a set), with
+            `NAME_probability` for a category, `NAME_low` and `NAME_high` for quantiles, `NAME_best` and `NAME_scores` for a
+            ranking; and when asked for `NAME_probabilities` (label → probability) or `NAME_quantiles` (level → value).
 
         Raises:
-            OmnifuseError: a column the model does not know in a dict, or a value that cannot be read (with its row).
+            OmnifuseError: a column the model does not know in a dict, a value that cannot be read (with its row), or a model
+                that only ranks candidates (see `retrieve`).
         """
-        return list(self.predict_each(rows, probabilities=probabilities, root=root, batch_size=batch_size))
+        return list(self.predict_each(rows, probabilities=probabilities, k=k, root=root, batch_size=batch_size))
 
     def predict_each(
-        self, rows: Any, *, probabilities: bool = False, root: str | Path | None = None, batch_size: int = 256
+        self, rows: Any, *, probabilities: bool = False, k: int = 10, root: str | Path | None = None, batch_size: int = 256
     ) -> Iterator[dict[str, Any]]:
         """As `predict`, a few rows at a time in memory."""
-        base = Path(root) if root else source_base(rows, Path.cwd()) if isinstance(rows, str | Path) else Path.cwd()
-        each = self._iterate(rows)
-        first = 1
-        while part := list(islice(each, CHUNK)):
-            memory = MemoryRows(
-                part,
-                self.processors,
-                self.schema.inputs,
-                sources=self.schema.sources,
-                root=base,
-                max_bytes=int(self.max_file_mb * 1e6),
-                first=first,
-            )
+        if all(self.head_config(name).tells == "embedding" for name in self.schema.targets):
+            raise OmnifuseError("this model answers by ranking candidates: give them, with `Pipeline.retrieve` or `--candidates TABLE`")
+        for memory in self.read(rows, root):
             for answers in self.answers(memory, batch_size):
-                yield from self._decode(answers, probabilities)
+                columns: dict[str, list[Any]] = {}
+                for name, prediction in answers.items():
+                    columns |= answer_columns(self, name, prediction, probabilities, k)
+                yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+    def retrieve(
+        self, rows: Any, candidates: Any, k: int = 10, *, target: str | None = None, root: str | Path | None = None, batch_size: int = 256
+    ) -> list[list[dict[str, Any]]]:
+        """Rank candidates for every row, with a contrastive head.
+
+            pipeline.retrieve([{"photo": "cat.png"}], ["a cat", "a dog"], k=1)
+            # [[{"name": "a cat", "candidate": 0, "similarity": 0.83}]]
+
+        Args:
+            rows: as for `predict`.
+            candidates: raw values of the target, rows that hold it, or a table (or the path of one) with its column.
+            k: how many candidates a row gets, the most similar first.
+            target: which one, where several have such a head.
+            root: folder of relative media paths.
+            batch_size: rows or candidates at a time.
+
+        Raises:
+            OmnifuseError: no such target, no candidate, or a value that cannot be read.
+        """
+        return list(self.retrieve_each(rows, candidates, k, target=target, root=root, batch_size=batch_size))
+
+    def retrieve_each(
+        self, rows: Any, candidates: Any, k: int = 10, *, target: str | None = None, root: str | Path | None = None, batch_size: int = 256
+    ) -> Iterator[list[dict[str, Any]]]:
+        """As `retrieve`, a few rows at a time in memory."""
+        target = retrieval_target(self, target)
+        given, vectors = embed_candidates(self, candidates, target, root, batch_size)
+        for memory in self.read(rows, root):
+            places, similarities = closest(embed_rows(self, memory, target, batch_size), vectors, k)
+            for row, near in zip(places.tolist(), similarities.tolist(), strict=True):
+                yield [{target: given[i], "candidate": i, "similarity": s} for i, s in zip(row, near, strict=True)]
+
+    def embed(self, rows: Any, *, target: str | None = None, root: str | Path | None = None, batch_size: int = 256) -> np.ndarray:
+        """(N, D) what fusion makes of every row, or with a `target` (N, E) the rows in the space of its contrastive head."""
+        target = None if target is None else retrieval_target(self, target)
+        parts = [embed_rows(self, memory, target, batch_size) for memory in self.read(rows, root)]
+        return np.concatenate(parts) if parts else np.empty((0, self.config.dim), dtype=np.float32)
+
+    def read(self, rows: Any, root: str | Path | None = None) -> Iterator[MemoryRows]:
+        """Raw rows made canonical, a few thousand at a time."""
+        base = Path(root) if root else source_base(rows, Path.cwd()) if isinstance(rows, str | Path) else Path.cwd()
+        each, first, most = self._iterate(rows), 1, int(self.max_file_mb * 1e6)
+        while part := list(islice(each, CHUNK)):
+            yield MemoryRows(part, self.processors, self.schema.inputs, sources=self.schema.sources, root=base, max_bytes=most, first=first)
             first += len(part)
 
     def answers(self, rows: RawRows, batch_size: int = 256) -> Iterator[dict[str, torch.Tensor]]:
-        """Predictions of the heads on the CPU, batch by batch: probabilities (B, K) or standardised values (B,)."""
+        """Predictions of the heads on the CPU, batch by batch, each of the kind its head tells."""
         loader = self.loader(rows)
         with self.evaluating():
             for part in chunks(len(rows), CHUNK):
@@ -234,17 +278,6 @@ class Pipeline:
             if name not in there and (hint := nearest(name, others)).startswith("did you mean"):
                 raise OmnifuseError(f'the table has no column "{name}"; {hint} Rename it, or drop it if {name} is really absent')
         return iterate_rows(table, there)
-
-    def _decode(self, answers: Mapping[str, torch.Tensor], probabilities: bool) -> list[dict[str, Any]]:
-        columns: dict[str, list[Any]] = {}
-        for name, prediction in answers.items():
-            columns[name] = self.processors[name].decode(self.model.head(name).answer(prediction))
-            if prediction.ndim == 2:
-                columns[f"{name}_probability"] = prediction.max(dim=1).values.tolist()
-                if probabilities:
-                    labels = self.processors[name].decode(torch.arange(prediction.shape[1]))
-                    columns[f"{name}_probabilities"] = [dict(zip(labels, row, strict=True)) for row in prediction.tolist()]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def save_weights(model: MultimodalModel, path: Path) -> None:

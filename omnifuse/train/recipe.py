@@ -16,6 +16,7 @@ from omnifuse.core.yaml_text import read_yaml
 from omnifuse.data.config import DataConfig
 from omnifuse.data.modalities.config import check_columns
 from omnifuse.evaluation.config import EvaluateConfig
+from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.metrics import check_monitor
 from omnifuse.model.config import ModelConfig
 from omnifuse.model.presets import fill_in
@@ -83,7 +84,8 @@ class Recipe(Config):
             return recipe
         recipe.columns.check_trainable()
         recipe.model.check(recipe.columns)
-        check_monitor(recipe.train.monitor, {name: recipe.columns[name].modality for name in recipe.columns.targets})
+        heads = {name: recipe.model.head_of(name, recipe.columns[name].modality) for name in recipe.columns.targets}
+        check_monitor(recipe.train.monitor, {name: kind_of(head).names for name, head in heads.items()})
         for name in recipe.train.target_weights:
             if name not in recipe.columns.targets:
                 raise OmnifuseError(f'train.target_weights: "{name}" is not a target; targets: {", ".join(recipe.columns.targets)}')

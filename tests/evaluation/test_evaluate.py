@@ -16,7 +16,8 @@ import omnifuse as of
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import Evaluation
-from omnifuse.evaluation.metrics import category_metrics, number_metrics
+from omnifuse.evaluation.kinds.label import label_metrics
+from omnifuse.evaluation.kinds.number import number_metrics
 from tests.evaluation.conftest import Learned
 
 QUICK = EvaluateConfig(shuffle=False)
@@ -71,7 +72,7 @@ def test_the_figures_are_those_of_the_predictions(learned: Learned, judged: Eval
     labels = ["no", "yes"]
     shares = np.array([[answer["answer_probabilities"][label] for label in labels] for answer in answers])
     truth = [row["answer"] for row in learned.rows]
-    expected = category_metrics(truth, [answer["answer"] for answer in answers], shares, labels)
+    expected = label_metrics(truth, [answer["answer"] for answer in answers], shares, labels)
     assert judged.metrics["answer"] == pytest.approx(expected, abs=1e-5)
     prices = number_metrics(np.array([row["price"] for row in learned.rows]), np.array([answer["price"] for answer in answers]))
     assert judged.metrics["price"] == pytest.approx(prices, rel=1e-5)

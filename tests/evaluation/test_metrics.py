@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.evaluation.metrics import MAIN, NAMES, category_metrics, check_monitor, is_better, number_metrics, row_scores
+from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.kinds.label import Label, label_metrics
+from omnifuse.evaluation.kinds.number import Number, number_metrics
+from omnifuse.evaluation.metrics import check_monitor, is_better
 
 EXACT = {"rel": 0, "abs": 1e-9}
 
@@ -24,18 +27,18 @@ def test_two_labels_by_hand() -> None:
     labels = ["no", "yes"]
     truth = ["yes", "yes", "no", "no"]
     shares = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1], [0.5, 0.5]])
-    found = category_metrics(truth, ["yes", "no", "no", "no"], shares, labels)
+    found = label_metrics(truth, ["yes", "no", "no", "no"], shares, labels)
     assert found["accuracy"] == pytest.approx(3 / 4, **EXACT)
     assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2, **EXACT)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2, **EXACT)
     assert found["auroc"] == pytest.approx(3 / 4, **EXACT)  # of 4 pairs yes/no, 3 are in order
     assert found["log_loss"] == pytest.approx(-math.log(0.8 * 0.4 * 0.9 * 0.5) / 4, **EXACT)
-    assert tuple(found) == NAMES["category"]
+    assert tuple(found) == Label.names
 
 
 def test_an_area_counts_ties_as_half() -> None:
     shares = np.array([[0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
-    found = category_metrics(["yes", "no", "no"], ["no"] * 3, shares, ["no", "yes"])
+    found = label_metrics(["yes", "no", "no"], ["no"] * 3, shares, ["no", "yes"])
     assert found["auroc"] == pytest.approx(0.75, **EXACT)
 
 
@@ -48,7 +51,7 @@ def test_categories_equal_scikit_learn(seed: int, classes: int, rows: int) -> No
     truth = [labels[i] for i in ids]
     shares = random.dirichlet(np.ones(classes), len(ids))
     answers = predicted(shares, labels)
-    found = category_metrics(truth, answers, shares, labels)
+    found = label_metrics(truth, answers, shares, labels)
     expected = {
         "accuracy": sk.accuracy_score(truth, answers),
         "balanced_accuracy": sk.balanced_accuracy_score(truth, answers),
@@ -79,7 +82,7 @@ def test_numbers_equal_scikit_learn(pairs: list[tuple[float, float]]) -> None:
 def test_numbers_by_hand() -> None:
     found = number_metrics(np.array([1.0, 2.0, 6.0]), np.array([2.0, 2.0, 3.0]))
     assert found == pytest.approx({"mae": 4 / 3, "rmse": math.sqrt(10 / 3), "r2": 1 - 10 / 14}, **EXACT)
-    assert tuple(found) == NAMES["number"]
+    assert tuple(found) == Number.names
 
 
 def test_numbers_that_are_all_the_same_have_no_r2() -> None:
@@ -93,7 +96,7 @@ def test_one_row_has_an_error_and_no_r2() -> None:
 def test_a_label_the_model_does_not_know_counts_as_wrong() -> None:
     labels = ["a", "b"]
     shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.6, 0.4]])
-    found = category_metrics(["a", "b", "new", "new"], predicted(shares, labels), shares, labels)
+    found = label_metrics(["a", "b", "new", "new"], predicted(shares, labels), shares, labels)
     assert found["accuracy"] == pytest.approx(2 / 4, **EXACT)
     assert found["balanced_accuracy"] == pytest.approx((1 + 1 + 0) / 3, **EXACT)
     assert found["macro_f1"] == pytest.approx((2 * (1 / 3) / (1 / 3 + 1) + 1 + 0) / 3, **EXACT)
@@ -102,14 +105,14 @@ def test_a_label_the_model_does_not_know_counts_as_wrong() -> None:
 
 
 def test_only_labels_the_model_does_not_know() -> None:
-    found = category_metrics(["new", "newer"], ["a", "b"], np.array([[0.9, 0.1], [0.2, 0.8]]), ["a", "b"])
+    found = label_metrics(["new", "newer"], ["a", "b"], np.array([[0.9, 0.1], [0.2, 0.8]]), ["a", "b"])
     assert found == {"accuracy": 0, "balanced_accuracy": 0, "macro_f1": 0}
 
 
 @pytest.mark.parametrize("label", ["a", "b"])
 def test_a_test_set_of_one_class_has_no_area(label: str) -> None:
     shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
-    found = category_metrics([label] * 3, predicted(shares, ["a", "b"]), shares, ["a", "b"])
+    found = label_metrics([label] * 3, predicted(shares, ["a", "b"]), shares, ["a", "b"])
     right = {"a": 2 / 3, "b": 1 / 3}[label]
     assert "auroc" not in found
     assert found["accuracy"] == found["balanced_accuracy"] == pytest.approx(right, **EXACT)
@@ -119,35 +122,26 @@ def test_a_test_set_of_one_class_has_no_area(label: str) -> None:
 def test_areas_are_averaged_over_the_labels_that_occur() -> None:
     labels = ["a", "b", "c"]
     shares = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.4, 0.5, 0.1]])
-    found = category_metrics(["a", "b", "b"], predicted(shares, labels), shares, labels)
+    found = label_metrics(["a", "b", "b"], predicted(shares, labels), shares, labels)
     assert found["auroc"] == pytest.approx((1 + 1) / 2, **EXACT)
     other = np.array([[0.3, 0.6, 0.1], [0.5, 0.4, 0.1], [0.1, 0.9, 0.0]])
-    found = category_metrics(["a", "b", "b"], predicted(other, labels), other, labels)
+    found = label_metrics(["a", "b", "b"], predicted(other, labels), other, labels)
     assert found["auroc"] == pytest.approx((1 / 2 + 1 / 2) / 2, **EXACT)
 
 
 def test_probabilities_in_single_precision_are_taken_as_they_are() -> None:
     shares = np.array([[0.1, 0.2, 0.7]] * 5, dtype=np.float32)
-    found = category_metrics(["c"] * 5, ["c"] * 5, shares, ["a", "b", "c"])
+    found = label_metrics(["c"] * 5, ["c"] * 5, shares, ["a", "b", "c"])
     assert found["log_loss"] == pytest.approx(-math.log(0.7), abs=1e-6)
 
 
 def test_the_main_metric_is_the_mean_of_the_scores_of_the_rows() -> None:
-    truth, answers = ["a", "b", "a"], ["a", "a", "a"]
-    shares = np.array([[0.9, 0.1]] * 3)
-    assert row_scores("category", truth, answers).mean() == pytest.approx(
-        category_metrics(truth, answers, shares, ["a", "b"])[MAIN["category"]], **EXACT
-    )
-    numbers, guesses = [1.0, 2.0, 4.0], [1.5, 2.0, 1.0]
-    assert row_scores("number", numbers, guesses).tolist() == [0.5, 0, 3]
-    assert row_scores("number", numbers, guesses).mean() == pytest.approx(
-        number_metrics(np.array(numbers), np.array(guesses))[MAIN["number"]], **EXACT
-    )
-
-
-def test_there_is_no_score_for_a_target_of_another_kind() -> None:
-    with pytest.raises(OmnifuseError, match="no metric for image targets"):
-        row_scores("image", [1], [1])
+    given = Answers(truth=["a", "b", "a"], predicted=["a", "a", "a"], scores=np.array([[0.9, 0.1]] * 3), labels=["a", "b"])
+    assert Label().row_scores(given).tolist() == [1, 0, 1]
+    assert Label().row_scores(given).mean() == pytest.approx(Label().metrics(given)[Label.main], **EXACT)
+    given = Answers(truth=[1.0, 2.0, 4.0], predicted=[1.5, 2.0, 1.0])
+    assert Number().row_scores(given).tolist() == [0.5, 0, 3]
+    assert Number().row_scores(given).mean() == pytest.approx(Number().metrics(given)[Number.main], **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +153,7 @@ def test_which_value_is_better(metric: str, new: float, old: float, better: bool
 
 
 def test_what_may_be_watched() -> None:
-    targets = {"answer": "category", "a.price": "number"}
+    targets = {"answer": Label.names, "a.price": Number.names}
     for good in ("loss", "answer.accuracy", "answer.auroc", "a.price.mae"):
         check_monitor(good, targets)
     with pytest.raises(OmnifuseError, match=r'train.monitor: .*"acuracy"; did you mean "accuracy"'):

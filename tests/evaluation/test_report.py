@@ -19,7 +19,7 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import fit_processors
 from omnifuse.data.prepare import prepare
 from omnifuse.data.report.thumbnails import thumbnail
-from omnifuse.evaluation.collect import Answers
+from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.evaluation import Evaluation, evaluate
 from omnifuse.evaluation.report.examples import pick_categories, pick_numbers
 from omnifuse.evaluation.report.plots import confusion_matrix

@@ -13,10 +13,12 @@ import torch
 import omnifuse as of
 from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Tokens
-from omnifuse.evaluation.collect import Answers
+from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import Evaluation
-from omnifuse.evaluation.shuffle import floor_of, shuffle_test
+from omnifuse.evaluation.kinds.label import Label
+from omnifuse.evaluation.kinds.number import Number
+from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.pipeline.features import EncodedRows
 from tests.evaluation.conftest import Learned
 
@@ -135,12 +137,13 @@ def test_absent_targets_are_left_out_of_the_comparison(learned: Learned) -> None
 
 
 def answers(truth: list[str], predicted: list[str], mixed: list[str]) -> Answers:
-    return Answers(list(range(len(truth))), truth, predicted, shuffled={"a": mixed})
+    scores = Label().row_scores(Answers(truth=truth, predicted=mixed))
+    return Answers(list(range(len(truth))), truth, predicted, shuffled={"a": scores})
 
 
 def test_worsening_and_its_interval_by_hand() -> None:
     truth = ["x"] * 8
-    found = shuffle_test("t", "category", answers(truth, ["x"] * 6 + ["y"] * 2, ["x"] * 3 + ["y"] * 4 + ["x"]))
+    found = shuffle_test("t", Label(), answers(truth, ["x"] * 6 + ["y"] * 2, ["x"] * 3 + ["y"] * 4 + ["x"]))
     column = found["columns"]["a"]
     # of the eight rows three get worse, one gets better: d = 3×1, 1×−1, 4×0
     deviation = math.sqrt((3 * (1 - 0.25) ** 2 + (-1 - 0.25) ** 2 + 4 * 0.25**2) / 7)
@@ -153,21 +156,21 @@ def test_worsening_and_its_interval_by_hand() -> None:
 def test_a_clear_but_invisible_loss_is_not_called_use() -> None:
     truth = ["x"] * 10_000
     for wrong, used in ((20, False), (60, True)):
-        found = shuffle_test("t", "category", answers(truth, truth, ["y"] * wrong + ["x"] * (10_000 - wrong)))
+        found = shuffle_test("t", Label(), answers(truth, truth, ["y"] * wrong + ["x"] * (10_000 - wrong)))
         assert found["columns"]["a"]["interval"][0] > 0
         assert found["columns"]["a"]["used"] is used
 
 
 def test_a_model_that_gets_better_when_shuffled_does_not_use_the_column() -> None:
-    found = shuffle_test("t", "category", answers(["x"] * 50, ["y"] * 50, ["x"] * 50))
+    found = shuffle_test("t", Label(), answers(["x"] * 50, ["y"] * 50, ["x"] * 50))
     assert found["columns"]["a"]["worsening"] == -1
     assert found["columns"]["a"]["used"] is False
 
 
 def test_nothing_shuffled_says_nothing() -> None:
-    assert shuffle_test("t", "category", Answers([0], ["x"], ["x"])) == {}
+    assert shuffle_test("t", Label(), Answers([0], ["x"], ["x"])) == {}
 
 
 def test_the_floor_of_one_label_and_of_numbers() -> None:
-    assert floor_of("category", ["b", "a", "b"]) == {"answer": "b", "accuracy": pytest.approx(2 / 3)}
-    assert floor_of("number", [1.0, 2.0, 9.0]) == {"answer": 2.0, "mae": pytest.approx(8 / 3)}
+    assert Label().floor(Answers(truth=["b", "a", "b"])) == {"answer": "b", "accuracy": pytest.approx(2 / 3)}
+    assert Number().floor(Answers(truth=[1.0, 2.0, 9.0])) == {"answer": 2.0, "mae": pytest.approx(8 / 3)}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,17 @@ from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.report.glance import glance
-from omnifuse.evaluation.collect import Answers
+from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.kinds.kind import Kind
+from omnifuse.evaluation.kinds.label import Label
+from omnifuse.evaluation.kinds.number import Number
 from omnifuse.page.media import Picture
 from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.pipeline import Pipeline
 
 LONGEST_LABEL = 80
+Words = str | Picture
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Example:
-    """A row with its truth and its answer; probabilities where the target is a category, the error of a number."""
+    """A row with its truth and its answer; probabilities of labels, and in other targets how far off it is, in words."""
 
     truth: str
     answer: str
@@ -54,16 +58,33 @@ def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answe
     """Choose up to `count` right and as many wrong rows, and render them.
 
     Wrong: the surest wrong answers, or the numbers furthest off. Right: spread over the labels, or over the range
-    of a number. The same answers give the same rows.
+    of a number; in other targets the lowest and the highest scores. The same answers give the same rows.
     """
-    modality = pipeline.schema[target].modality
-    pick = pick_numbers if modality == "number" else pick_categories
-    wrong, right = pick(answers, count, seed_of("report", target))
+    kind, seed = kind_of(pipeline.head_config(target)), seed_of("report", target)
+    if isinstance(kind, Label | Number):
+        wrong, right = (pick_numbers if isinstance(kind, Number) else pick_categories)(answers, count, seed)
+    else:
+        wrong, right = pick_by_score(kind.row_scores(answers), count, seed)
     inputs = [name for name in pipeline.schema.inputs if name != target]
-    shown = _show_rows(pipeline, data, [answers.rows[place] for place in wrong + right], inputs)
-    labels = pipeline.processors[target].state()["labels"] if modality == "category" else []
-    made = [_example(answers, place, labels, row) for place, row in zip(wrong + right, shown, strict=True)]
+    places = wrong + right
+    shown = _show_rows(pipeline, data, [answers.rows[place] for place in places], inputs)
+    said = [answers.truth[place] for place in places] + [answers.predicted[place] for place in places]
+    words = _in_words(pipeline, data, target, kind, said)
+    made = [
+        _example(kind, answers, place, row, truth, answer)
+        for place, row, truth, answer in zip(places, shown, words[: len(places)], words[len(places) :], strict=True)
+    ]
     return Examples(made[: len(wrong)], made[len(wrong) :])
+
+
+def pick_by_score(scores: np.ndarray, count: int, seed: int) -> tuple[list[int], list[int]]:
+    """Places of the lowest scores, and of the highest ones of the others; equal ones are drawn from."""
+    drawn = np.random.default_rng(seed).permutation(len(scores))
+    order = drawn[np.argsort(scores[drawn], kind="stable")]
+    worst = float(scores.max(initial=0.0))
+    wrong = [int(place) for place in order[:count] if scores[place] < worst]
+    right = [int(place) for place in order[::-1][: min(count, len(order) - len(wrong))]]
+    return wrong, right
 
 
 def pick_categories(answers: Answers, count: int, seed: int) -> tuple[list[int], list[int]]:
@@ -97,13 +118,39 @@ def pick_numbers(answers: Answers, count: int, seed: int) -> tuple[list[int], li
     return wrong, [int(generator.choice(part)) for part in parts]
 
 
-def _example(answers: Answers, place: int, labels: Sequence[str], inputs: list[Shown]) -> Example:
-    truth, answer = answers.truth[place], answers.predicted[place]
-    if not labels:
-        return Example(figure(truth), figure(answer), inputs, error=f"{'+' if answer >= truth else '−'}{figure(abs(answer - truth))}")
-    scores = answers.scores[place]
-    known = float(scores[labels.index(truth)]) if truth in labels else None
-    return Example(shorten(truth, LONGEST_LABEL), shorten(str(answer), LONGEST_LABEL), inputs, float(scores.max()), known)
+def _example(kind: Kind, answers: Answers, place: int, inputs: list[Shown], truth: Words, answer: Words) -> Example:
+    pictures = [Shown(name, "", picture=said) for name, said in (("truth", truth), ("answer", answer)) if isinstance(said, Picture)]
+    words = ["see below" if isinstance(said, Picture) else said for said in (truth, answer)]
+    shown = Example(words[0], words[1], [*inputs, *pictures])
+    if isinstance(kind, Number):
+        true, said = answers.truth[place], answers.predicted[place]
+        return replace(shown, error=f"off by {'+' if said >= true else '−'}{figure(abs(said - true))}")
+    if isinstance(kind, Label):
+        scores, true = answers.scores[place], answers.truth[place]
+        known = float(scores[answers.labels.index(true)]) if true in answers.labels else None
+        said = float(scores[answers.labels.index(answers.predicted[place])])
+        return replace(shown, probability=said, truth_probability=known)
+    ranks = kind.ranks(answers)
+    if ranks is None:
+        return shown
+    return replace(shown, error=f"rank {ranks[place]:g} of {kind.choices(answers):,}" if ranks[place] else "unknown to the model")
+
+
+def _in_words(pipeline: Pipeline, data: Dataset, target: str, kind: Kind, values: list[Any]) -> list[Words]:
+    """Truths and answers of a target as a page shows them: words, or pictures of what is no word."""
+    modality = pipeline.schema[target].modality
+    if isinstance(kind, Number):
+        return [figure(value) for value in values]
+    if modality == "set":
+        return [shorten(", ".join(value), LONGEST_LABEL) if value else "nothing" for value in values]
+    if modality in ("category", "id", "text"):
+        return [shorten(str(value), LONGEST_LABEL) for value in values]
+    if processor_class(modality).is_media:
+        keys = sorted(set(values))
+        files = dict(zip(keys, data.media(keys), strict=True))
+        values = [files[value] for value in values]
+    shown = [glance(modality, value) for value in values]
+    return [each if isinstance(each, Picture) else shorten(str(each), LONGEST_LABEL) for each in shown]
 
 
 def _show_rows(pipeline: Pipeline, data: Dataset, rows: list[int], inputs: list[str]) -> list[list[Shown]]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.patches import Rectangle
 
+from omnifuse.evaluation.metrics import LOWER_IS_BETTER
 from omnifuse.page.figures import ACCENT, INK, PAPER, QUIET, SECOND, central, one_axes, styled, to_svg
 from omnifuse.page.words import label
 
@@ -56,7 +57,7 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
     """The main metric as it is, and with each column shuffled, with the 95 % interval of the change; the constant answer beside them."""
     columns = test["columns"]
     places = np.arange(len(columns))
-    sign = -1 if test["metric"] == "accuracy" else 1
+    sign = 1 if test["metric"] in LOWER_IS_BETTER else -1
     shuffled = np.array([column["shuffled"] for column in columns.values()])
     ends = test["intact"] + sign * np.array([column["interval"] for column in columns.values()])
     spread = np.abs(np.sort(ends, axis=1) - shuffled[:, None]).T
@@ -69,7 +70,7 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
         axes.axvline(floor, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="constant answer")
     axes.set_yticks(places, [label(column) for column in columns])
     axes.set_ylim(len(columns) - 0.5, -0.5)
-    axes.set_xlim(0, 1.02 if test["metric"] == "accuracy" else None)
+    axes.set_xlim(0, None if test["metric"] in LOWER_IS_BETTER else 1.02)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlabel(name)
     axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4)
@@ -133,6 +134,19 @@ def truth_scatter(truth: np.ndarray, predicted: np.ndarray, name: str, *, key: s
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"true {label(name)}", ylabel="answer")
     axes.legend(fontsize=8, loc="upper left")
     return to_svg(figure, key, "Answers over true values")
+
+
+@styled
+def found_curve(ranks: np.ndarray, choices: int, *, key: str) -> str:
+    """The share of the ranks (0 for never) that are at most k, over k; and that of guessing among so many choices."""
+    figure, axes = one_axes(4.8, 3.0, grid="both")
+    most = np.unique(np.round(np.geomspace(1, max(choices, 2), 60)))
+    axes.plot(most, [((ranks > 0) & (ranks <= k)).mean() for k in most], color=ACCENT, linewidth=1.6, label="found")
+    axes.plot(most, np.minimum(1, most / choices), color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
+    axes.set(xscale="log", xlabel="first so many", ylabel="share of the rows", ylim=(0, 1.03))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.legend(fontsize=8)
+    return to_svg(figure, key, "Share of the rows whose own is among the first so many")
 
 
 @styled

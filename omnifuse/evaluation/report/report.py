@@ -14,13 +14,15 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.processor import Processor
+from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.evaluation import Evaluation
-from omnifuse.evaluation.metrics import LOWER_IS_BETTER, MAIN
+from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.report import plots
 from omnifuse.evaluation.report.examples import show_examples
 from omnifuse.page.figures import central
 from omnifuse.page.page import render_page, versions_of
-from omnifuse.page.words import figure
+from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.pipeline import Pipeline
 
 NAMES = {
@@ -32,6 +34,23 @@ NAMES = {
     "mae": ("mean absolute error", "mean distance of answer and truth"),
     "rmse": ("root mean square error", "the same, large errors counting more"),
     "r2": ("R²", "share of the variance explained; 0 is always answering the mean"),
+    "qwk": ("weighted kappa", "agreement beyond chance, far misses counting by the square; 0 is chance"),
+    "pinball": ("pinball loss", "mean loss of the quantiles"),
+    "coverage": ("coverage", "share of the truths between the outermost quantiles"),
+    "map": ("mean average precision", "how far up the true labels of a row stand, mean over rows"),
+    "label_map": ("average precision of labels", "how far up the rows of a label stand, mean over labels"),
+    "micro_f1": ("micro F1", "F1 over all pairs of row and label"),
+    "exact_match": ("exact match", "share of the rows whose whole set is answered"),
+    "ndcg@10": ("nDCG@10", "1 where the true item comes first, less further down, 0 beyond the tenth"),
+    "mrr": ("mean reciprocal rank", "1 divided by the rank of what is right, mean over rows"),
+    "recall@1": ("recall@1", "share of the rows whose own value comes first"),
+    "recall@5": ("recall@5", "the same, among the first five"),
+    "recall@10": ("recall@10", "the same, among the first ten"),
+    "back_recall@1": ("recall@1, back", "share of the values for which a row of theirs comes first"),
+    "back_recall@5": ("recall@5, back", "the same, among the first five"),
+    "back_recall@10": ("recall@10, back", "the same, among the first ten"),
+    "back_mrr": ("mean reciprocal rank, back", "1 divided by the rank of a value's nearest row"),
+    "chrf": ("chrF", "overlap of character n-grams with the true texts; 1 is perfect"),
 }
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
 
@@ -84,19 +103,20 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
 
 def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: int, splits: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says about one target."""
-    details, modality = evaluation.details, pipeline.schema[target].modality
-    metric = MAIN[modality]
+    details, kind = evaluation.details, kind_of(pipeline.head_config(target))
+    metric = kind.main
     floor, test = details["floor"][target], details["shuffle"].get(target) or {}
     classes, confusion = details["classes"].get(target), details["confusion"].get(target)
     return {
         "name": target,
-        "modality": modality,
-        "answer": _answer(evaluation, target, metric, floor),
+        "modality": pipeline.schema[target].modality,
+        "headings": kind.headings,
+        "answer": _answer(evaluation, target, kind, floor),
         "sentences": [
             {"text": text, "used": column["used"], "verdict": VERDICTS[column["verdict"]]}
             for text, column in zip(test.get("sentences", []), test.get("columns", {}).values(), strict=True)
         ],
-        "plots": list(_plots(evaluation, target, test, floor[metric], metric, f"t{position}")),
+        "plots": list(_plots(evaluation, target, test, floor[metric], kind, f"t{position}")),
         "metrics": _metric_table(target, splits),
         "splits": list(splits),
         "classes": classes,
@@ -104,51 +124,62 @@ def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: i
     }
 
 
-def _answer(evaluation: Evaluation, target: str, metric: str, floor: Mapping[str, Any]) -> dict[str, Any]:
-    """The main figure beside the best constant answer, in words and as places (in %) on a line."""
+def _answer(evaluation: Evaluation, target: str, kind: Kind, floor: Mapping[str, Any]) -> dict[str, Any]:
+    """The main figure beside the best answer that looks at nothing, in words and as places (in %) on a line."""
+    metric = kind.main
     value, constant = evaluation.metrics[target][metric], floor[metric]
     low, high = evaluation.details["intervals"][target][metric]
-    is_lower_better = metric in LOWER_IS_BETTER
-    better, worse = (high < constant, low > constant) if is_lower_better else (low > constant, high < constant)
-    longest = 1.0 if metric == "accuracy" else max(high, constant) * 1.08 or 1.0
-    said = floor["answer"] if isinstance(floor["answer"], str) else figure(floor["answer"])
+    better, worse = (high < constant, low > constant) if kind.lower_is_better else (low > constant, high < constant)
+    longest = 1.0 if kind.unit_of_one else max(high, constant) * 1.08 or 1.0
     return {
         "metric": NAMES[metric][0],
         "value": figure(value),
         "interval": f"{figure(low)}–{figure(high)}",
         "rows": len(evaluation.answers[target].truth),
-        "constant": said,
+        "constant": _constant(floor),
         "floor": figure(constant),
         "verdict": "better" if better else "worse" if worse else "level",
         "scale": {
-            "end": "1" if metric == "accuracy" else "",
+            "end": "1" if kind.unit_of_one else "",
             **{k: round(100 * v / longest, 2) for k, v in {"value": value, "low": low, "high": high, "floor": constant}.items()},
         },
     }
 
 
-def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: float, metric: str, key: str) -> Iterator[dict[str, Any]]:
+def _constant(floor: Mapping[str, Any]) -> str:
+    """What one does who looks at no input, in words."""
+    said = shorten(floor["answer"], 80) if isinstance(floor["answer"], str) else figure(floor["answer"])
+    return str(floor.get("how") or f"always answering “{said}”")
+
+
+def _plots(evaluation: Evaluation, target: str, test: Mapping[str, Any], floor: float, kind: Kind, key: str) -> Iterator[dict[str, Any]]:
     """Plots of one target: title, note and drawing."""
-    name, answers = NAMES[metric][0], evaluation.answers[target]
-    if metric == "mae":
-        truth, predicted = np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64)
-        low, high = central(np.concatenate([truth, predicted]))
-        outside = int(((np.minimum(truth, predicted) < low) | (np.maximum(truth, predicted) > high)).sum())
-        note = f"{len(truth):,} rows" + (f", {outside:,} of them outside the frame" if outside else "")
-        yield _plot("Answer and truth", note, plots.truth_scatter(truth, predicted, target, key=f"{key}-scatter"))
-        yield _plot(
-            "Errors", "to the right of 0 the answer is too high", plots.error_histogram(predicted - truth, target, key=f"{key}-errors")
-        )
+    name, answers = NAMES[kind.main][0], evaluation.answers[target]
+    if kind.main == "mae":
+        yield from _number_plots(answers, target, key)
+    ranks = kind.ranks(answers)
+    if ranks is not None:
+        note = "share of the rows whose own is among the first so many; the broken line is guessing"
+        yield _plot("How soon it is found", note, plots.found_curve(ranks, kind.choices(answers), key=f"{key}-found"))
     if test:
         note = f"{test['rows']:,} rows; the whisker is the 95 % interval of the change"
         yield _plot("Does it use every column?", note, plots.shuffle_bars(test, floor, name, key=f"{key}-shuffle"))
-    classes = evaluation.details["classes"].get(target)
+    classes, confusion = evaluation.details["classes"].get(target), evaluation.details["confusion"].get(target)
     if classes:
-        confusion = evaluation.details["confusion"][target]
         weakest = f"the {plots.MOST_BARS} weakest of {len(classes)}" if len(classes) > plots.MOST_BARS else "weakest first"
         yield _plot("F1 of each label", weakest, plots.class_bars(classes, key=f"{key}-f1"))
+    if classes and confusion:
         drawn = plots.confusion_matrix(confusion["labels"], confusion["counts"], [c["rows"] for c in classes], key=f"{key}-confusion")
         yield _plot("Confusion matrix", "share of each true label (row) that got each answer (column)", drawn)
+
+
+def _number_plots(answers: Answers, target: str, key: str) -> Iterator[dict[str, Any]]:
+    truth, predicted = np.asarray(answers.truth, dtype=np.float64), np.asarray(answers.predicted, dtype=np.float64)
+    low, high = central(np.concatenate([truth, predicted]))
+    outside = int(((np.minimum(truth, predicted) < low) | (np.maximum(truth, predicted) > high)).sum())
+    note = f"{len(truth):,} rows" + (f", {outside:,} of them outside the frame" if outside else "")
+    yield _plot("Answer and truth", note, plots.truth_scatter(truth, predicted, target, key=f"{key}-scatter"))
+    yield _plot("Errors", "to the right of 0 the answer is too high", plots.error_histogram(predicted - truth, target, key=f"{key}-errors"))
 
 
 def _plot(title: str, note: str, svg: str) -> dict[str, Any]:
@@ -175,7 +206,7 @@ def _learning(history: Mapping[str, list[dict[str, Any]]], pipeline: Pipeline) -
     if train or validation:
         drawn.append(_plot("Loss", "what training makes small", plots.loss_curves(train, validation, key="loss")))
     for position, target in enumerate(pipeline.schema.targets):
-        metric = MAIN[pipeline.schema[target].modality]
+        metric = kind_of(pipeline.head_config(target)).main
         if any(metric in (line.get("metrics") or {}).get(target, {}) for line in validation):
             svg = plots.metric_curve(validation, target, metric, NAMES[metric][0], key=f"curve{position}")
             drawn.append(_plot(f"{target}: {NAMES[metric][0]}", "on the validation split", svg))
@@ -193,7 +224,10 @@ def _model(pipeline: Pipeline, data: Dataset) -> dict[str, Any]:
             parts.append((*_part(config.encoder_of(name, column.modality)), "encoder"))
             weights += _count(model.encoders[name])
         if column.is_target:
-            parts.append((*_part(config.head_of(name, column.modality)), "head"))
+            head = config.head_of(name, column.modality)
+            parts.append((*_part(head), "head"))
+            if head.encodes_target:
+                parts.append((*_part(config.encoder_of(name, column.modality)), "encoder"))
             weights += _count(model.heads[name])
         share = absent.get(name, 0) / total if total else 0.0
         reads = _reads(pipeline.processors[name])
