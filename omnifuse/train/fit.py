@@ -23,7 +23,9 @@ from omnifuse.data.prepare import prepare
 from omnifuse.data.sources.places import local_path
 from omnifuse.data.table import count_rows
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.checkpoint import Checkpoints
 from omnifuse.train.design import suggest_design
+from omnifuse.train.earlier import EarlierRun
 from omnifuse.train.recipe import Recipe, apply_settings
 from omnifuse.train.run_folder import DATASET, RUN, check_run, claim_run, compare_run, run_identity
 from omnifuse.train.tracking import Observer, Silent
@@ -144,7 +146,9 @@ def train(
         observer.said(f"{out} is already trained")
         return Pipeline.load(out, accelerator.device)
     check_batch(config, accelerator.num_processes)
-    pipeline = _on_main_first(accelerator, lambda: _begin(recipe, dataset, out, identity, accelerator.is_main_process))
+    pipeline, told = _on_main_first(accelerator, lambda: _begin(recipe, dataset, out, identity, accelerator.is_main_process))
+    if told and accelerator.is_main_process:
+        observer.said(told)
     validation = dataset.split("validation")
     trainer = Trainer(
         pipeline,
@@ -200,23 +204,28 @@ def prepare_recipe(
     return prepare(source, recipe.columns, config, store=store, base=base, root=root, seed=recipe.seed, progress=progress)
 
 
-def _begin(recipe: Recipe, dataset: Dataset, out: Path, identity: dict[str, Any], main: bool) -> Pipeline:
-    """A pipeline with fitted processors (those of the run, when there are any) and fresh weights.
+def _begin(recipe: Recipe, dataset: Dataset, out: Path, identity: dict[str, Any], main: bool) -> tuple[Pipeline, str]:
+    """A pipeline with fitted processors (those of the run, when there are any) and fresh weights, or those of an earlier run.
 
+    Beside it, what was taken from that one.
     The main rank claims the folder only when everything is built, so a recipe that is refused leaves it free.
     """
     begun = (out / RUN).exists() and (out / PROCESSORS).exists()
+    earlier = EarlierRun(recipe.train.init) if recipe.train.init and not Checkpoints(out).all() else None
     if begun:
         processors = load_processors(recipe.columns, out)
     else:
         processors = fit_processors(recipe.columns, dataset.split("train"), recipe.model.demands(recipe.columns))
+        processors = processors if earlier is None else earlier.processors(recipe.columns, processors)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     pipeline = Pipeline.build(recipe.columns, processors, recipe.model)
+    pipeline.features_gb = recipe.data.features_gb
+    told = "" if earlier is None else earlier.hand_on(pipeline)
     if main:
         claim_run(out, identity)
         if not begun:
             save_processors(processors, out)
-    return pipeline
+    return pipeline, told
 
 
 def _on_main_first(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
