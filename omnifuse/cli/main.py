@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omnifuse import __version__
-from omnifuse.cli import annotate, demo, evaluate, init, predict, prepare, train
+from omnifuse.cli import annotate, compare, demo, evaluate, init, plan, predict, prepare, train
 from omnifuse.core.errors import OmnifuseError
 
 STOPPED = 130
@@ -37,7 +37,7 @@ def _options(
     """One model for every kind of data you have: prepare, train, evaluate, predict."""
 
 
-for verb in (init.init, prepare.prepare, train.train, evaluate.evaluate, predict.predict, demo.demo):
+for verb in (init.init, prepare.prepare, plan.plan, train.train, evaluate.evaluate, predict.predict, compare.compare, demo.demo):
     app.command(no_args_is_help=verb is not demo.demo)(verb)
 
 app.add_typer(annotate.app, name="annotate")
@@ -63,7 +63,8 @@ def main() -> None:
 
 def _stopped() -> None:
     """Say that Ctrl-C was heard, and leave at once: threads that still read may abort an orderly end of the interpreter."""
-    print("omnifuse: stopped; a training goes on with --resume", file=sys.stderr)
+    how = "the comparison goes on when it is started again" if sys.argv[1:2] == ["compare"] else "a training goes on with --resume"
+    print(f"omnifuse: stopped; {how}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STOPPED)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
@@ -95,9 +97,8 @@ class Trace(TorchDispatchMode):
     def __enter__(self) -> Trace:
         seen: set[int] = set()
         for name, module in self.parts.items():
-            for method in ("forward", "loss", "predict", "features", "project"):
-                if hasattr(module, method):
-                    self._wrap(module, method, name)
+            for method in _methods(module):
+                self._wrap(module, method, name)
             for parameter in module.parameters():
                 if parameter.requires_grad and id(parameter) not in seen:
                     seen.add(id(parameter))
@@ -205,3 +206,10 @@ class Trace(TorchDispatchMode):
 
         torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign]
         self._undo.append(lambda: setattr(torch.UntypedStorage, "resize_", original))
+
+
+def _methods(module: nn.Module) -> list[str]:
+    """What a part can be asked for: `forward`, and the public methods that not every module has."""
+    own = [kind for kind in type(module).__mro__ if kind not in nn.Module.__mro__ and not issubclass(kind, FSDPModule)]
+    found = {name for kind in own for name, value in vars(kind).items() if isinstance(value, FunctionType) and not name.startswith("_")}
+    return sorted(found - set(dir(nn.Module)) | {"forward"})

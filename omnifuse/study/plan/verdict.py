@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from omnifuse.model.pretrained.config import PretrainedConfig
 from omnifuse.study.plan.cluster import Rank
 from omnifuse.study.plan.memory import Memory
+from omnifuse.study.plan.words import gigabytes
 from omnifuse.train.recipe import Recipe
 
 MOST_RANKS, ROOM = 1 << 16, 0.85  # ranks that are advised at most; share of a memory that an estimate may fill
@@ -51,17 +52,6 @@ def judge(recipe: Recipe, alone: Memory, trained: int, host: int, capacity: int,
     fits = needed <= capacity
     sentence = f"It {'fits' if fits else 'does not fit'} {place}: training takes {gigabytes(needed)}{of_it} of {gigabytes(capacity)}."
     return Verdict(fits, "one device", sentence, [] if fits else _changes(recipe, lasting, passing, capacity - host, 1))
-
-
-def gigabytes(size: float) -> str:
-    """Bytes to read, in 10⁹ or, where there are few, in 10⁶.
-
-    >>> gigabytes(81_234_000_000), gigabytes(1_191_249_431_392), gigabytes(2_345_678)
-    ('81.2 GB', '1,191 GB', '2.35 MB')
-    """
-    if size < 1e8:
-        return f"{size / 1e6:.3g} MB"
-    return f"{size / 1e9:,.0f} GB" if size >= 1e11 else f"{size / 1e9:.3g} GB"
 
 
 def _of_cluster(recipe: Recipe, lasting: int, passing: int, capacity: int, cluster: Sequence[Rank]) -> Verdict:

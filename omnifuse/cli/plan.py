@@ -1,0 +1,117 @@
+"""`omnifuse plan`: recipe → what it will take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from omnifuse.cli.options import RecipeFile, Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from omnifuse.study.plan.cluster import Rank
+    from omnifuse.study.plan.machine import Time
+    from omnifuse.study.plan.memory import Memory
+    from omnifuse.study.plan.plan import Plan
+
+
+def plan(
+    recipe: RecipeFile,
+    ranks: Annotated[int, typer.Option("--ranks", metavar="N", help="Accelerators that would share the work.")] = 1,
+    memory: Annotated[
+        float | None, typer.Option("--memory", metavar="GB", help="Of each accelerator; this machine's for one rank, 80 for several.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Rows of a step, in place of train.batch_size.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write all figures there.")] = None,
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Say what a recipe will take before it is trained: weights, work, memory, time, here and on a cluster."""
+    from omnifuse.cli.progress import console, counting
+    from omnifuse.core.atomic import write_json
+    from omnifuse.study.plan.plan import plan as size_up
+    from omnifuse.train.fit import prepare_recipe
+    from omnifuse.train.recipe import Recipe
+
+    loaded = Recipe.load(recipe, [*settings, *([f"train.batch_size={batch}"] if batch is not None else [])])
+    loaded.columns.check_trainable()
+    with counting("reading") as progress:
+        prepare_recipe(loaded, recipe.parent, progress=progress)
+    with console.status("planning") as status:
+        made = size_up(loaded, recipe.parent, ranks=ranks, memory_gb=memory, said=status.update)
+    console.print(by_part(made))
+    for line in totals(made):
+        console.print(line)
+    console.print(f"\n{made.verdict.sentence}", style="green" if made.verdict.fits else "yellow")
+    for change in made.verdict.changes:
+        console.print(f"  {change}")
+    if json is not None:
+        write_json(json, made.dump())
+        console.print(f"Figures: {json}")
+
+
+def by_part(made: Plan) -> Table:
+    """A row a part: weights, work, memory at the peak of training, memory for answering."""
+    from rich.table import Table
+
+    from omnifuse.study.plan.words import amount, gigabytes
+
+    kinds = ("gradients", "optimizer", "activations")
+    title = f"{made.recipe}: {made.batch_size:,} rows a batch, {made.precision}"
+    table = Table(title=title, caption="memory at the peak of a step on one device, and for answering")
+    table.add_column("part")
+    for name in ("weights", "trained", "FLOP a row", "in training", *kinds, "memory", "in use"):
+        table.add_column(name, justify="right")
+    for part in made.parts:
+        counts = (part.parameters, part.trained, part.forward_flops, part.training_flops)
+        sizes = [*(part.training.get(kind, 0) for kind in kinds), sum(part.training.values()), part.serving]
+        if any(counts) or sizes[-2]:
+            table.add_row(part.name.replace("_", " "), *map(amount, counts), *map(gigabytes, sizes))
+    return table
+
+
+def totals(made: Plan) -> list[str]:
+    """What the whole takes, in lines."""
+    from omnifuse.page.words import counted
+    from omnifuse.study.plan.words import amount, gigabytes
+
+    forward, training = (sum(getattr(part, name) for part in made.parts) for name in ("forward_flops", "training_flops"))
+    beside = ", ".join(f"{name} {gigabytes(size)}" for name, size in made.host.items())
+    until = "" if made.served_whole else ", up to the first word of a text"
+    return [
+        f"Weights:  {made.parameters:,}, {made.trained:,} of them trained",
+        f"Work:     {amount(forward)}FLOP a row, {amount(training)}FLOP in training",
+        f"Training: {gigabytes(made.training.bytes)} at most, in {made.training.during} ({_kinds(made.training)})",
+        f"Beside:   {beside}",
+        f"In use:   {gigabytes(made.serving.bytes)} for {counted(made.served, 'row')} at once{until}",
+        _time(made.time),
+        *map(_rank, made.cluster),
+    ]
+
+
+def _time(time: Time) -> str:
+    from omnifuse.page.words import counted
+    from omnifuse.study.plan.words import amount, duration
+
+    rate = f"a large product runs at {amount(time.rate)}FLOP/s"
+    how = f"{counted(time.measured, 'step')} timed; {rate}" if time.measured else f"an estimate, and rather too short: {rate}"
+    epoch = f"{duration(time.epoch_s)} an epoch of {time.steps:,.1f} steps on {time.device}, {duration(time.step_s)} a step ({how})"
+    return f"Time:     {epoch}; reading a batch for the first time {duration(time.reading_s)}"
+
+
+def _rank(rank: Rank) -> str:
+    from omnifuse.page.words import counted
+    from omnifuse.study.plan.words import amount, gigabytes
+
+    takes = f"takes {gigabytes(rank.memory.bytes)} ({_kinds(rank.memory)})"
+    does = f"sends {gigabytes(rank.sent)} and does {amount(rank.flops)}FLOP a step"
+    return f"{rank.strategy + ':':9} a rank of {rank.ranks:,}, {counted(rank.rows, 'row')} at a time, {takes}, {does}"
+
+
+def _kinds(memory: Memory) -> str:
+    from omnifuse.study.plan.memory import KINDS
+    from omnifuse.study.plan.words import gigabytes
+
+    return ", ".join(f"{kind} {gigabytes(memory.of(kind))}" for kind in KINDS)
