@@ -23,7 +23,7 @@ def demo(
     """Prepare, train and evaluate on real data, and show where the reports are.
 
     The recipe and its tables are put beside the run, in RUN-data; a run of an earlier demo in RUN is replaced. All but
-    easy_vqa read their data from the folder that the variable OMNIFUSE_DATA names.
+    easy_vqa and textbook read their data from the folder that the variable OMNIFUSE_DATA names.
     """
     from omnifuse.cli.evaluate import evaluate_run, summary
     from omnifuse.cli.prepare import describe, show_report

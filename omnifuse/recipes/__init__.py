@@ -20,6 +20,7 @@ RECIPES = {
     "av_digits_clean": "a written digit and a spoken one",
     "av_digits_degraded": "a noisy written digit and a noisy spoken one",
     "emoji": "emoji with names and keywords, to be prepared",
+    "textbook": "two vectors through two subnets, side by side: the textbook example of fusion, on made-up numbers",
 }
 
 
