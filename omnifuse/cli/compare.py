@@ -60,7 +60,7 @@ def compare(
 
 
 def _show(comparison: Comparison) -> None:
-    """The answer, and the ranked table of each target."""
+    """The ranked table of each target, and the answer."""
     from rich.table import Table
 
     from omnifuse.cli.progress import console
@@ -68,17 +68,30 @@ def _show(comparison: Comparison) -> None:
 
     for target, outcome in comparison.outcomes.items():
         head, rows = table_of(outcome, comparison.about)
+        words = [head, *([cell if isinstance(cell, str) else cell.shown for cell in row] for row in rows)]
+        places = _fitting(words, console.width)
         table = Table(title=f"{target}: {outcome.measure.metric} on {outcome.rows:,} test rows", title_justify="left", box=None)
-        for place, name in enumerate(head):
-            table.add_column(name, justify="left" if place == 1 else "right", no_wrap=place != 1)
-        for row in rows:
-            table.add_row(*(cell if isinstance(cell, str) else cell.shown for cell in row))
+        for place in places:
+            table.add_column(head[place], justify="left" if place == 1 else "right", no_wrap=place != 1, overflow="fold")
+        for row in words[1:]:
+            table.add_row(*(row[place] for place in places))
         console.print(table)
         console.print()
     for entry in comparison.about["left_out"]:
         console.print(f"left out: {entry['name']}, {entry['reason']}")
     for sentence in comparison.sentences:
         console.print(sentence, style="bold")
+
+
+def _fitting(rows: list[list[str]], width: int) -> list[int]:
+    """Places of the columns that a terminal has room for; what is least asked for is dropped first, the page has it all."""
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    least = ["memory", "FLOP a row", "one row", "95 % interval", "weights", "training"]
+    places = list(range(len(widths)))
+    for name in least:
+        if sum(widths[place] for place in places) > width:
+            places.remove(rows[0].index(name))
+    return places
 
 
 def _parts(text: str, where: str) -> list[Any]:

@@ -106,6 +106,7 @@ class RunsBar:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
+            transient=True,
         )
         self._task = self._progress.add_task("", total=1, loss="", left="", visible=False)
         self._seconds: list[float] = []

@@ -61,10 +61,12 @@ class SeriesProcessor(MediaProcessor[SeriesConfig]):
         """Learn the channels, their mean and deviation, and whether values are missing, in one pass."""
         learned: dict[str, Moments] = {}
         files: dict[str, int] = {}
+        known: dict[str, None] = {}
         steps, count, missing = Moments(), 0, 0
         for raw in raws:
             names, values, seconds = self._read(raw)
             count += 1
+            known |= dict.fromkeys(names)
             for name, column in zip(names, values.T, strict=True):
                 if self.config.channels is None or name in self.config.channels:
                     learned.setdefault(name, Moments()).add(column)
@@ -72,7 +74,7 @@ class SeriesProcessor(MediaProcessor[SeriesConfig]):
                     missing += int(np.isnan(column).sum())
             if seconds is not None:
                 steps.add(np.diff(seconds))
-        self.channels_ = self._chosen(learned)
+        self.channels_ = self._chosen(learned, known)
         self.mean_ = np.array([learned[name].mean for name in self.channels_])
         self.std_ = np.array([learned[name].std for name in self.channels_])
         self.has_gaps_ = missing > 0 or any(files[name] < count for name in self.channels_)
@@ -152,8 +154,8 @@ class SeriesProcessor(MediaProcessor[SeriesConfig]):
         steps = self.config.max_steps
         return names, series.values[:steps], None if seconds is None else seconds[:steps]
 
-    def _chosen(self, learned: dict[str, Moments]) -> list[str]:
+    def _chosen(self, learned: dict[str, Moments], known: dict[str, None]) -> list[str]:
         for name in self.config.channels or ():
             if name not in learned:
-                raise OmnifuseError(f'channels: no training file has a channel "{name}"; {nearest(name, learned)}')
+                raise OmnifuseError(f'channels: no training file has a channel "{name}"; {nearest(name, known)}')
         return list(self.config.channels or learned)

@@ -107,8 +107,8 @@ def compare(
         left_out |= {name: f"with seed {end.seed}: {end.reason}" for name, end in failed}
         contenders = [contender for contender in contenders if contender.key in results[seed]]
         if not contenders:
-            reasons = "; ".join(f"{name}, {reason}" for name, reason in left_out.items())
-            raise OmnifuseError(f"{out}: no contender could be trained: {reasons}")
+            reasons = dict.fromkeys(end.reason for _, end in failed)
+            raise OmnifuseError(f"{out}: no contender could be trained: {'; '.join(reasons)}")
         comparison = _tell(runs, contenders, results, left_out, len(datasets))
     assert comparison is not None, "there is at least one seed"
     return comparison

@@ -122,9 +122,9 @@ def _blocks(outcome: Outcome, about: Mapping[str, Any], key: str) -> list[Block]
     if base and outcome.measure.lower_is_better:
         gain = gain.replace("more than 0", "less than 0")
     blocks: list[Block] = [Table("Ranking by the test figure", gain, head, rows, (0, 2, 3, 4, 5, 6, 7, 8, 9, 10))]
-    over = "seeds" if len(about["seeds"]) > 1 else "rows"
     most = f"the first {MOST_SHOWN} of {len(rows)}; " if len(rows) > MOST_SHOWN else ""
-    note = f"{most}95 % interval over {over}" + ("; each seed a stroke" if over == "seeds" else "") + "; dashed: the best single column"
+    over = "the wider of those over seeds and over rows; each seed a stroke" if len(about["seeds"]) > 1 else "over rows"
+    note = f"{most}95 % interval, {over}; dashed: the best single column"
     blocks.append(Plot(f"{outcome.measure.metric} with its interval", note, means_plot(outcome, key=f"{key}-means"), wide=True))
     costs = {name: contender["costs"] for name, contender in about["contenders"].items()}
     for number, cost in enumerate(

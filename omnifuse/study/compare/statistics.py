@@ -88,11 +88,12 @@ def over_rows(differences: Sequence[Rows], seed: int = 0, scale: float = 1.0, dr
         return Interval(mean, -math.inf, math.inf)
     if all(np.ptp(rows.values) == 0 for rows in differences):
         return Interval(mean, mean - 3 * scale / clusters, mean + 3 * scale / clusters)
+    kinds, times_each = np.unique(np.concatenate([sums, counts]), axis=1, return_counts=True)  # right and wrong come in few kinds
+    sums, counts = np.split(kinds, 2)
     generator = np.random.default_rng(seed_of(seed, "bootstrap"))
     means = []
-    for part in _parts(draws, clusters):
-        drawn = generator.integers(0, clusters, (part, clusters))
-        times = np.stack([np.bincount(each, minlength=clusters) for each in drawn]).astype(np.float64)
+    for part in _parts(draws, len(times_each)):
+        times = _resample(generator, times_each, clusters, part)
         means.append((times @ sums.T / np.maximum(times @ counts.T, 1)).mean(1))
     low, high = np.percentile(np.concatenate(means), [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return Interval(mean, float(low), float(high))
@@ -109,11 +110,12 @@ def sign_flip(differences: Sequence[Rows], seed: int = 0, draws: int = FLIP_DRAW
     if not len(each):
         return 1.0
     seen = abs(float(each.sum())) * (1 - 1e-9)  # sums of the same numbers in another order differ in the last digit
+    sizes, times_each = np.unique(np.abs(each), return_counts=True)  # of equal ones only how many are positive matters
     generator = np.random.default_rng(seed_of(seed, "signs"))
     far = 0
-    for part in _parts(draws, len(each)):
-        signs = 2.0 * generator.integers(0, 2, (part, len(each)), dtype=np.int8) - 1.0
-        far += int((np.abs(signs @ each) >= seen).sum())
+    for part in _parts(draws, len(sizes)):
+        positive = _heads(generator, times_each, part)
+        far += int((np.abs((2.0 * positive - times_each) @ sizes) >= seen).sum())
     return (1 + far) / (1 + draws)
 
 
@@ -144,6 +146,23 @@ def _by_cluster(differences: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
     places = [np.searchsorted(known, rows.clusters) for rows in differences]
     sums = [np.bincount(place, rows.values, len(known)) for place, rows in zip(places, differences, strict=True)]
     return np.stack(sums), np.stack([np.bincount(place, minlength=len(known)) for place in places]).astype(np.float64)
+
+
+def _resample(generator: np.random.Generator, kinds: np.ndarray, clusters: int, draws: int) -> np.ndarray:
+    """(draws, K) how often each of K kinds comes when as many clusters are drawn as there are; quick for few kinds and for many."""
+    if 4 * len(kinds) < clusters:
+        return generator.multinomial(clusters, kinds / clusters, draws).astype(np.float64)
+    kind = np.repeat(np.arange(len(kinds)), kinds)[generator.integers(0, clusters, (draws, clusters))]
+    places = kind + len(kinds) * np.arange(draws)[:, None]
+    return np.bincount(places.ravel(), minlength=draws * len(kinds)).reshape(draws, -1).astype(np.float64)
+
+
+def _heads(generator: np.random.Generator, coins: np.ndarray, draws: int) -> np.ndarray:
+    """(draws, K) how many of the coins of each of K kinds show heads."""
+    if coins.max() > 1:
+        return generator.binomial(coins, 0.5, (draws, len(coins)))
+    bits = np.frombuffer(generator.bytes(draws * -(-len(coins) // 8)), dtype=np.uint8)
+    return np.unpackbits(bits.reshape(draws, -1), axis=1, count=len(coins))
 
 
 def _parts(draws: int, width: int) -> list[int]:

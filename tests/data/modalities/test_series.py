@@ -69,8 +69,8 @@ def test_channels_are_chosen_and_ordered():
     series, raws = fitted([{"a": [1, 2], "b": [NAN, 4], "c": [5, 6]}], channels=("c", "a"))
     assert series.spec.names == ("c", "a"), "the gap in b does not matter"
     assert np.allclose(series.decode(series.encode(raws).data)[0], [[5, 1], [6, 2]])
-    with pytest.raises(OmnifuseError, match='no training file has a channel "d"'):
-        fitted([{"a": [1, 2]}], channels=("d",))
+    with pytest.raises(OmnifuseError, match='no training file has a channel "d"; known: a, b'):
+        fitted([{"a": [1, 2], "b": [3, 4]}], channels=("d",))
 
 
 def test_a_constant_channel_and_wild_values_stay_finite():
