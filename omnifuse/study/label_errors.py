@@ -79,6 +79,9 @@ def find_label_errors(
         OmnifuseError: cleanlab is not installed, or the target is neither a category nor a number.
     """
     target = choose_target(dataset, target)
+    head = recipe.model.head_of(target, dataset.schema[target].modality)
+    if head.tells not in ("label", "number", "quantiles"):
+        raise OmnifuseError(f"model.heads.{target}: label errors are found with a head that tells labels or numbers, not {head.name}")
     check_cleanlab()
     predicted = predict_out_of_fold(dataset, recipe, target, out, folds=folds, observer=observer)
     values = dataset.take(range(len(dataset)), [target])[target]

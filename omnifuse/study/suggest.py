@@ -21,8 +21,8 @@ class Said:
     """Answers of a model to N rows.
 
     Attributes:
-        answers: by target, the decoded answers.
-        scores: by target, probabilities (N, K), or standardised values (N,).
+        answers: by target, the decoded answers; of targets that are retrieved from candidates there are none.
+        scores: by target, probabilities (N, K) of a category, or standardised values (N,) of a number; others have none.
         embeddings: (N, D) what fusion made of each row, pooled.
     """
 
@@ -35,7 +35,10 @@ class Said:
 def ask(pipeline: Pipeline, rows: RawRows, batch_size: int = 256) -> Said:
     """Answers, probabilities and embeddings of some rows; they are held in memory, the rows' values are not."""
     loader = pipeline.loader(rows)
-    scores: dict[str, list[torch.Tensor]] = {name: [] for name in pipeline.schema.targets}
+    tells = {name: pipeline.head_config(name).tells for name in pipeline.schema.targets}
+    answering = [name for name in tells if tells[name] != "embedding"]
+    answers: dict[str, list[Any]] = {name: [] for name in answering}
+    scores: dict[str, list[torch.Tensor]] = {name: [] for name in answering if tells[name] in ("label", "number", "quantiles")}
     embeddings: list[torch.Tensor] = []
     with pipeline.evaluating():
         for part in chunks(len(rows), CHUNK):
@@ -43,12 +46,15 @@ def ask(pipeline: Pipeline, rows: RawRows, batch_size: int = 256) -> Said:
             for start in range(0, len(encoded), batch_size):
                 fused = pipeline.model.fuse(encoded.select(slice(start, start + batch_size)))
                 embeddings.append(fused.pooled.float().cpu())
-                for name, answer in pipeline.model.answers(pipeline.model.outputs(fused)).items():
-                    scores[name].append(answer.cpu())
-    joined = {name: torch.cat(parts) for name, parts in scores.items() if parts}
-    decoded = {name: pipeline.processors[name].decode(pipeline.model.head(name).answer(each)) for name, each in joined.items()}
+                predictions = pipeline.model.answers(pipeline.model.outputs(fused))
+                for name in answering:
+                    answer = pipeline.model.head(name).answer(predictions[name].cpu())
+                    answers[name] += pipeline.processors[name].decode(answer)
+                    if name in scores:
+                        scores[name].append(predictions[name].cpu() if tells[name] == "label" else answer)
+    joined = {name: torch.cat(parts).numpy() for name, parts in scores.items() if parts}
     pooled = torch.cat(embeddings).numpy() if embeddings else np.empty((0, 0), dtype=np.float32)
-    return Said(decoded, {name: each.numpy() for name, each in joined.items()}, pooled)
+    return Said(answers, joined, pooled)
 
 
 def suggestions(pipeline: Pipeline) -> Suggest:
@@ -56,7 +62,8 @@ def suggestions(pipeline: Pipeline) -> Suggest:
 
     def suggest(rows: RawRows) -> list[Mapping[str, Suggestion]]:
         said = ask(pipeline, rows)
-        surest = {name: each.max(axis=1).tolist() if each.ndim == 2 else [nan] * len(rows) for name, each in said.scores.items()}
+        unsure = dict.fromkeys(said.answers, [nan] * len(rows))
+        surest = unsure | {name: each.max(axis=1).tolist() for name, each in said.scores.items() if each.ndim == 2}
         return [
             {name: Suggestion(answers[place], surest[name][place]) for name, answers in said.answers.items()} for place in range(len(rows))
         ]

@@ -13,7 +13,7 @@ from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.report.glance import glance
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds import kind_of
-from omnifuse.evaluation.kinds.kind import Kind
+from omnifuse.evaluation.kinds.kind import Kind, reciprocal
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
 from omnifuse.page.media import Picture
@@ -58,13 +58,14 @@ def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answe
     """Choose up to `count` right and as many wrong rows, and render them.
 
     Wrong: the surest wrong answers, or the numbers furthest off. Right: spread over the labels, or over the range
-    of a number; in other targets the lowest and the highest scores. The same answers give the same rows.
+    of a number; in other targets the lowest and the highest scores or ranks. The same answers give the same rows.
     """
     kind, seed = kind_of(pipeline.head_config(target)), seed_of("report", target)
     if isinstance(kind, Label | Number):
         wrong, right = (pick_numbers if isinstance(kind, Number) else pick_categories)(answers, count, seed)
     else:
-        wrong, right = pick_by_score(kind.row_scores(answers), count, seed)
+        ranks = kind.ranks(answers)
+        wrong, right = pick_by_score(kind.row_scores(answers) if ranks is None else reciprocal(ranks), count, seed)
     inputs = [name for name in pipeline.schema.inputs if name != target]
     places = wrong + right
     shown = _show_rows(pipeline, data, [answers.rows[place] for place in places], inputs)
