@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.core.registry import PartConfig
 from omnifuse.core.schema import Schema
 from omnifuse.data.modalities.fitting import Processors
 from omnifuse.data.modalities.processor import Processor
+from omnifuse.model.config import ModelConfig
 from omnifuse.model.pretrained.tuning import ADDED, adapted_names, merged
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -18,8 +21,8 @@ class EarlierRun:
     """A finished run whose weights another one begins with.
 
     - Inputs with the same options are read as that run read them: the same vocabulary, the same scale.
-    - Weights are taken where name and shape are the same. Low-rank additions of that run are added into the weights they belong
-      to, so that what was learned stays and new additions begin at nothing.
+    - Weights are taken where the part is of the same kind, and name and shape are the same. Low-rank additions of that run are
+      added into the weights they belong to, so that what was learned stays and new additions begin at nothing.
     - Weights of a column with another vocabulary than there are not taken, for its ids mean something else.
     """
 
@@ -52,20 +55,32 @@ class EarlierRun:
             OmnifuseError: none of them fits.
         """
         model = pipeline.model
-        here, strange = model.state_dict(), self._strange(pipeline)
+        here, barred = model.state_dict(), self._barred(pipeline)
         known = {name: tensor for name, tensor in adapted_names(merged(self.pipeline.model), model).items() if ADDED not in name}
-        fits = {n: t for n, t in known.items() if n in here and t.shape == here[n].shape and not strange & set(n.split("."))}
+        fits = {n: t for n, t in known.items() if n in here and t.shape == here[n].shape and not n.startswith(barred)}
         if not fits:
             raise OmnifuseError(f"train.init: no weight of {self.name} fits this model; are model.dim and the columns the same?")
         model.load_state_dict({**here, **fits})
-        return _told(self.name, set(fits), {name for name in here if ADDED not in name}, set(known))
+        return _told(self.name, fits, [name for name in here if ADDED not in name], known)
 
-    def _strange(self, pipeline: Pipeline) -> set[str]:
-        """What the modules of columns are called that have another vocabulary here than there."""
-        theirs, ours = self.pipeline.processors, pipeline.processors
-        different = {name for name in ours if name in theirs and not _means_the_same(theirs[name], ours[name])}
-        columns = [pipeline.model.encoders, pipeline.model.heads]
-        return {modules.key(name) for modules in columns for name in modules if name in different}
+    def _barred(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """How the names of weights begin that mean something else here: of parts of another kind, and of other vocabularies."""
+        theirs, ours, model = self.pipeline, pipeline, pipeline.model
+        strange = {n for n, p in ours.processors.items() if n in theirs.processors and not _means_the_same(theirs.processors[n], p)}
+        barred = ["unimodal."] if strange else []
+        barred += ["fusion."] if theirs.config.fusion.name != ours.config.fusion.name else []
+        for kind, modules, part_of in (("encoders", model.encoders, ModelConfig.encoder_of), ("heads", model.heads, ModelConfig.head_of)):
+            for name in modules:
+                alike = name in theirs.schema and _is_alike(theirs, ours, name, part_of)
+                barred += [] if alike and name not in strange else [f"{kind}.{modules.key(name)}."]
+        return tuple(barred)
+
+
+def _is_alike(theirs: Pipeline, ours: Pipeline, name: str, part_of: Callable[[ModelConfig, str, str], PartConfig]) -> bool:
+    """Whether a column has a part of the same kind in both."""
+    if theirs.schema[name].modality != ours.schema[name].modality:
+        return False
+    return part_of(theirs.config, name, theirs.schema[name].modality).name == part_of(ours.config, name, ours.schema[name].modality).name
 
 
 def _means_the_same(one: Processor[Any], other: Processor[Any]) -> bool:
@@ -75,17 +90,19 @@ def _means_the_same(one: Processor[Any], other: Processor[Any]) -> bool:
     return other.spec.size == 0 or states[0] == states[1]
 
 
-def _told(run: str, taken: set[str], here: set[str], known: set[str]) -> str:
-    parts = {_part(name): [0, 0] for name in here}
+def _told(run: str, taken: Collection[str], here: Collection[str], known: Collection[str]) -> str:
+    """Which parts of the model begin with what."""
+    counts = {part: [0, 0] for part in map(_part, here)}
     for name in here:
-        parts[_part(name)][0] += name in taken
-        parts[_part(name)][1] += 1
-    whole = [part for part, (have, want) in parts.items() if have == want]
-    some = [f"{part} ({have} of {want} tensors)" for part, (have, want) in parts.items() if 0 < have < want]
-    new = [part for part, (have, _) in parts.items() if have == 0]
-    left = sorted({_part(name) for name in known - taken} - set(whole) - set(new) - {entry.partition(" (")[0] for entry in some})
-    lists = {"": whole, "in part ": some, "new ": new, "not used ": left}
-    return f"begins with the weights of {run}: " + "; ".join(word + ", ".join(names) for word, names in lists.items() if names)
+        counts[_part(name)][0] += name in taken
+        counts[_part(name)][1] += 1
+    lists = {
+        "": [part for part, (have, all_) in counts.items() if have == all_],
+        "in part ": [f"{part} ({have} of {all_} tensors)" for part, (have, all_) in counts.items() if 0 < have < all_],
+        "new ": [part for part, (have, _) in counts.items() if have == 0],
+        "not there any more ": list(dict.fromkeys(part for part in map(_part, known) if part not in counts)),
+    }
+    return f"begins with the weights of {run}: " + "; ".join(word + ", ".join(parts) for word, parts in lists.items() if parts)
 
 
 def _part(name: str) -> str:
