@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -23,14 +23,14 @@ from omnifuse.core.atomic import is_leftover, replacing
 from omnifuse.core.errors import OmnifuseError
 
 SUFFIX = ".safetensors"
-BATCH_BYTES, BATCH_S = 32_000_000, 20.0
+BATCH_BYTES, BATCH_S = 32_000_000, 30.0
 KEY_BYTES = 16
 
 
 class KeptFeatures:
     """A folder of features, by the key of their value.
 
-    Memory: 24 bytes for each value, and what waits to be written (at most 32 MB); features are read through memory maps.
+    Memory: 32 bytes for each value, and what waits to be written (at most 32 MB); features are read through memory maps.
 
     Args:
         folder: of this network; made when something is kept.
@@ -41,7 +41,8 @@ class KeptFeatures:
         """Nothing is read before something is looked for."""
         self.folder, self.max_bytes = folder, max_bytes
         self.trouble: str | None = None
-        self._files: dict[str, _File | None] = {}
+        self._files: dict[str, _File] = {}
+        self._index = _Index([])
         self._bytes, self._seen_ns = 0, -1
         self._waiting: dict[bytes, np.ndarray] = {}
         self._waiting_bytes, self._since = 0, 0.0
@@ -87,13 +88,7 @@ class KeptFeatures:
             self._refresh()
 
     def _look(self, keys: Sequence[bytes]) -> list[np.ndarray | None]:
-        found = [self._waiting.get(key) for key in keys]
-        for file in self._files.values():
-            missing = [place for place, item in enumerate(found) if item is None]
-            if file is not None:
-                for place in missing:
-                    found[place] = file.get(keys[place])
-        return found
+        return [self._waiting.get(key, item) for key, item in zip(keys, self._index.find(keys), strict=True)]
 
     def _refresh(self) -> bool:
         """Open files that have come since, whoever wrote them; whether there were any."""
@@ -108,36 +103,53 @@ class KeptFeatures:
         for path in new:
             self._files[path.name] = _File.open(path)
             self._bytes += path.stat().st_size
+        self._index = _Index(list(self._files.values())) if new else self._index
         return bool(new)
 
 
-class _File:
-    """Features of some values, mapped into memory and found by the beginning of their key."""
+class _File(NamedTuple):
+    """Features of N values, mapped into memory: keys (N, 16), where the states of each end (N,), the states of all (S, H)."""
 
-    def __init__(self, keys_N16: np.ndarray, ends_N: np.ndarray, data_SH: np.ndarray) -> None:
-        begins_N = keys_N16[:, :8].copy().view("<u8")[:, 0]
-        self.order = np.argsort(begins_N, kind="stable").astype(np.int32)
-        self.begins, self.keys = begins_N[self.order], keys_N16
-        self.ends, self.data = ends_N, data_SH
+    keys: np.ndarray
+    ends: np.ndarray
+    data: np.ndarray
 
     @classmethod
-    def open(cls, path: Path) -> _File | None:
-        """`None` for a file that is damaged; its values are computed again."""
+    def open(cls, path: Path) -> _File:
+        """A file that is damaged holds nothing; its values are computed again."""
         try:
             with safe_open(path, "pt") as file:  # maps what NumPy would read
                 return cls(*(file.get_tensor(name).numpy() for name in ("keys", "ends", "data")))
         except (SafetensorError, OSError):
-            return None
+            return cls(np.empty((0, KEY_BYTES), np.uint8), np.empty(0, np.int64), np.empty((0, 0), np.float32))
 
-    def get(self, key: bytes) -> np.ndarray | None:
-        wanted = np.frombuffer(key, dtype="<u8", count=1)[0]
-        at = int(np.searchsorted(self.begins, wanted))
-        if at == len(self.begins) or self.begins[at] != wanted:
+
+class _Index:
+    """Values of several files, sorted by the beginning of their keys."""
+
+    def __init__(self, files: Sequence[_File]) -> None:
+        self.files = files
+        begins = np.concatenate([np.empty(0, "<u8"), *(_begins(file.keys) for file in files)])
+        order = np.argsort(begins, kind="stable")
+        self.begins = begins[order]
+        self.file = np.repeat(np.arange(len(files), dtype=np.int32), [len(file.keys) for file in files])[order]
+        self.place = np.concatenate([np.empty(0, np.int32), *(np.arange(len(file.keys), dtype=np.int32) for file in files)])[order]
+
+    def find(self, keys: Sequence[bytes]) -> list[np.ndarray | None]:
+        wanted = _begins(np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES))
+        return [self._at(int(at), key) for at, key in zip(np.searchsorted(self.begins, wanted), keys, strict=True)]
+
+    def _at(self, at: int, key: bytes) -> np.ndarray | None:
+        if at == len(self.begins):
             return None
-        place = int(self.order[at])
-        if self.keys[place].tobytes() != key:
+        file, place = self.files[self.file[at]], int(self.place[at])
+        if file.keys[place].tobytes() != key:  # one that begins alike is computed again: of 10⁹ values, less than one
             return None
-        return self.data[self.ends[place - 1] if place else 0 : self.ends[place]]
+        return file.data[file.ends[place - 1] if place else 0 : file.ends[place]]
+
+
+def _begins(keys_N16: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(keys_N16[:, :8]).view("<u8")[:, 0]
 
 
 def value_key(raw: Any) -> bytes:
