@@ -245,3 +245,15 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     kept.flush()
     assert kept.trouble is not None and "are not kept" in kept.trouble
     assert kept.find([value_key("a")]) == [None]
+
+
+def test_a_frozen_encoder_that_reads_a_target(tmp_path: Path) -> None:
+    value = recipe(tmp_path).dump()
+    value["columns"] = {"picture": "image", "question": {"modality": "text", "role": "target"}}
+    value["model"]["heads"] = {"question": {"name": "contrastive", "width": 8}}
+    pipeline = train(Recipe.make(value), tmp_path / "run", base=tmp_path)
+    rows = prepare_recipe(Recipe.make(value), tmp_path).split("train")
+    batch = pipeline.loader(rows, ["question"]).batch([0, 1])
+    assert isinstance(batch["question"], Features)
+    assert isinstance(batch["picture"], Features)
+    assert len(list((rows.store / "features").iterdir())) == 2
