@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import other_columns
 import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
 from training import COLUMNS, QUIET, colour_rows, furthest, weights_of, write_recipe
 
 from omnifuse.pipeline.pipeline import Pipeline
@@ -71,6 +75,25 @@ def test_ranks_whose_batches_hold_different_columns_do_not_wait_for_each_other(t
     assert both.returncode == 0, both.stderr[-3000:]
     answers = Pipeline.load(tmp_path / "run").predict([{"question": "is it red?"}, {}])
     assert {row["answer"] for row in answers} <= {"yes", "no"}
+
+
+def test_a_rank_with_nothing_but_pictures_and_one_with_nothing_but_texts_train_one_model(tmp_path: Path) -> None:
+    """For attention and pooled fusions, with and without modality dropout and heads of single columns."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", other_columns.__file__, tmp_path]
+    root = str(Path(other_columns.__file__).parents[2])
+    ran = subprocess.run(
+        list(map(str, launcher)), capture_output=True, text=True, timeout=240, env={**os.environ, **QUIET, "PYTHONPATH": root}, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    for variant in other_columns.VARIANTS:
+        name = other_columns.name_of(variant)
+        first, second = (load_file(tmp_path / f"{name}-{rank}.safetensors") for rank in (0, 1))
+        assert furthest(first, second) == 0, f"{name}: the ranks went apart"
+        for weight, began in other_columns.model_of(variant).encoders.named_parameters(prefix="encoders"):
+            assert not torch.equal(first[weight], began), f"{name}: {weight} learned nothing"
+        if variant[1] == 0:  # what is dropped is drawn by rank
+            alone = other_columns.train(variant, Accelerator(cpu=True)).state_dict()
+            assert furthest(first, alone) < 1e-4, f"{name}: two ranks are not one"
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path) -> None:
