@@ -207,7 +207,8 @@ def _contender(
     if encoders:
         words = [f"{column}: {_label(encoder)}" for column, encoder in encoders.items()]
         key, name = "-".join([key, "with", *map(_word, words)]), f"{name}, {', '.join(words)}"
-    chosen = {column: part for column, part in {**recipe.model.encoders, **encoders}.items() if column in columns}
+    ignored = set(recipe.columns.inputs) - set(columns)  # a target may have an encoder too
+    chosen = {column: part for column, part in {**recipe.model.encoders, **encoders}.items() if column not in ignored}
     return Contender(key, name, kind, columns, fusion, chosen)
 
 
