@@ -82,7 +82,7 @@ def write_page() -> None:
         "",
         "`omnifuse compare` on the recipes of the same names: every input column alone, and fusions of all of them, at the same budget",
         "with the same seeds. The best single column and the best fusion are chosen on validation rows, the sentence is about test rows.",
-        "*Gain* is over that column, with its 95 % interval and the p of a paired test, corrected by Holm. Shares are in points of a hundred.",
+        "*Gain* is over that column, in points of a hundred, with its 95 % interval and the p of a paired test, corrected by Holm.",
         "Made by `OMNIFUSE_DATA=FOLDER python -m benchmarks.fusion_helps`.",
     ]
     for name in (name for name in STUDIES if name in latest):
