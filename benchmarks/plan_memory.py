@@ -48,7 +48,7 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
         found[f"cnn + transformer + joint, batch {rows}"] = {"model": joint, "train": {**adam, "batch_size": rows}}
         found[f"BERT of 6 layers, full, batch {rows // 4}"] = {"model": bert, "train": {**adam, "batch_size": rows // 4}}
         found[f"perceiver of width 1024, batch {rows // 8}"] = {"model": large, "train": {**adam, "batch_size": rows // 8}}
-        found[f"reviews with n-grams, batch {rows}"] = {"reviews": True, "train": {**adam, "batch_size": rows}}
+        found[f"reviews with n-grams, batch {16 * rows}"] = {"reviews": True, "train": {**adam, "batch_size": 16 * rows}}
     found["cnn + transformer + joint in bf16, batch 1024"] = {"model": joint, "train": {**adam, "batch_size": 1024, "precision": "bf16"}}
     found["cnn + transformer + joint in 4 parts, batch 1024"] = {"model": joint, "train": {**adam, "batch_size": 1024, "accumulate": 4}}
     sgd = {**adam, "batch_size": 64, "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}}
@@ -169,10 +169,16 @@ def _child(how: str, recipe: Path, threads: int) -> dict[str, Any]:
 
 
 def _warm() -> None:
-    """Load what the first convolution, product, attention and step of an optimizer load."""
+    """Load what the first convolution, product, attention, pretrained network and step of an optimizer load."""
     import torch
     import torch.nn.functional as F
+    from accelerate import Accelerator
     from torch import nn
+    from transformers import BertConfig, BertModel
+
+    Accelerator(cpu=True)
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8, "vocab_size": 8}
+    BertModel(BertConfig(**shape))(torch.zeros(2, 3, dtype=torch.long)).last_hidden_state.sum().backward()
 
     convolution, linear = nn.Conv2d(3, 8, 3), nn.Linear(8, 8)
     rows_BD = linear(convolution(torch.randn(2, 3, 8, 8)).mean((2, 3)))

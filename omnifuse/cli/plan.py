@@ -56,7 +56,7 @@ def by_part(made: Plan) -> Table:
     """A row a part: weights, work, memory at the peak of training, memory for answering."""
     from rich.table import Table
 
-    from omnifuse.study.plan.words import amount, gigabytes
+    from omnifuse.study.plan.words import amount, size_of
 
     kinds = ("gradients", "optimizer", "activations")
     title = f"{made.recipe}: {made.batch_size:,} rows a batch, {made.precision}"
@@ -68,24 +68,24 @@ def by_part(made: Plan) -> Table:
         counts = (part.parameters, part.trained, part.forward_flops, part.training_flops)
         sizes = [*(part.training.get(kind, 0) for kind in kinds), sum(part.training.values()), part.serving]
         if any(counts) or sizes[-2]:
-            table.add_row(part.name.replace("_", " "), *map(amount, counts), *map(gigabytes, sizes))
+            table.add_row(part.name.replace("_", " "), *map(amount, counts), *map(size_of, sizes))
     return table
 
 
 def totals(made: Plan) -> list[str]:
     """What the whole takes, in lines."""
     from omnifuse.page.words import counted
-    from omnifuse.study.plan.words import amount, gigabytes
+    from omnifuse.study.plan.words import amount, size_of
 
     forward, training = (sum(getattr(part, name) for part in made.parts) for name in ("forward_flops", "training_flops"))
-    beside = ", ".join(f"{name} {gigabytes(size)}" for name, size in made.host.items())
+    beside = ", ".join(f"{name} {size_of(size)}" for name, size in made.host.items())
     until = "" if made.served_whole else ", up to the first word of a text"
     return [
         f"Weights:  {made.parameters:,}, {made.trained:,} of them trained",
         f"Work:     {amount(forward)}FLOP a row, {amount(training)}FLOP in training",
-        f"Training: {gigabytes(made.training.bytes)} at most, in {made.training.during} ({_kinds(made.training)})",
+        f"Training: {size_of(made.training.bytes)} at most, in {made.training.during} ({_kinds(made.training)})",
         f"Beside:   {beside}",
-        f"In use:   {gigabytes(made.serving.bytes)} for {counted(made.served, 'row')} at once{until}",
+        f"In use:   {size_of(made.serving.bytes)} for {counted(made.served, 'row')} at once{until}",
         _time(made.time),
         *map(_rank, made.cluster),
     ]
@@ -103,15 +103,15 @@ def _time(time: Time) -> str:
 
 def _rank(rank: Rank) -> str:
     from omnifuse.page.words import counted
-    from omnifuse.study.plan.words import amount, gigabytes
+    from omnifuse.study.plan.words import amount, size_of
 
-    takes = f"takes {gigabytes(rank.memory.bytes)} ({_kinds(rank.memory)})"
-    does = f"sends {gigabytes(rank.sent)} and does {amount(rank.flops)}FLOP a step"
+    takes = f"takes {size_of(rank.memory.bytes)} ({_kinds(rank.memory)})"
+    does = f"sends {size_of(rank.sent)} and does {amount(rank.flops)}FLOP a step"
     return f"{rank.strategy + ':':9} a rank of {rank.ranks:,}, {counted(rank.rows, 'row')} at a time, {takes}, {does}"
 
 
 def _kinds(memory: Memory) -> str:
     from omnifuse.study.plan.memory import KINDS
-    from omnifuse.study.plan.words import gigabytes
+    from omnifuse.study.plan.words import size_of
 
-    return ", ".join(f"{kind} {gigabytes(memory.of(kind))}" for kind in KINDS)
+    return ", ".join(f"{kind} {size_of(memory.of(kind))}" for kind in KINDS)

@@ -37,7 +37,7 @@ def test_what_is_too_large_is_told_with_what_helps(recipe: Path) -> None:
         "plan", recipe, "--memory", 0.0005, "--set", "model.fusion=joint", "--set", "train.batch_size=64", cwd=recipe.parent
     )
     assert ended.code == 0, ended.err
-    assert "It does not fit on one accelerator of 500 kB" in ended.out.replace("0.5 MB", "500 kB")
+    assert "It does not fit on one accelerator of 500 kB" in ended.out
     assert "--ranks" in ended.out
 
 

@@ -75,13 +75,13 @@ class Training:
     backward: Mapping[str, int]
 
 
-def follow_training(trainer: Trainer, typical: Batch, largest: Batch, made: Callable[[Batch], Batch] = lambda batch: batch) -> Training:
+def follow_training(trainer: Trainer, typical: Batch, largest: Batch, made: Callable[[Batch], Batch]) -> Training:
     """Follow two steps operation by operation.
 
     Args:
         trainer: of a fresh model, whose weights may be fake.
         typical, largest: batches.
-        made: what becomes of a batch before it is given to the model, such as a fake one.
+        made: of a batch, the one that is given to the model: a fake one, or a copy, for only what it holds counts while it is used.
     """
     model = trainer.pipeline.model
     with Trace(parts_of(model)) as trace:
@@ -94,7 +94,7 @@ def follow_training(trainer: Trainer, typical: Batch, largest: Batch, made: Call
     return Training(Memory.at(trace.peak), forward, backward)
 
 
-def follow_serving(model: MultimodalModel, batch: Batch, made: Callable[[Batch], Batch] = lambda batch: batch) -> tuple[Memory, bool]:
+def follow_serving(model: MultimodalModel, batch: Batch, made: Callable[[Batch], Batch]) -> tuple[Memory, bool]:
     """Follow an answer to a batch; also whether it was followed to its end.
 
     How long a text becomes is decided by what is in it. Where that is not known, everything up to the first word counts.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import TunedConfig
 from omnifuse.study.plan.cluster import Rank
 from omnifuse.study.plan.memory import Memory
-from omnifuse.study.plan.words import gigabytes
+from omnifuse.study.plan.words import size_of
 from omnifuse.train.recipe import Recipe
 
 MOST_RANKS, ROOM = 1 << 16, 0.85  # ranks that are advised at most; share of a memory that an estimate may fill
@@ -47,22 +47,22 @@ def judge(recipe: Recipe, alone: Memory, trained: int, host: int, capacity: int,
     passing = alone.of("activations") + alone.of("batch")
     if cluster:
         return _of_cluster(recipe, lasting, passing, capacity, cluster)
-    needed, place = alone.bytes + host, "here" if here else f"on one accelerator of {gigabytes(capacity)}"
-    of_it = f" ({gigabytes(alone.bytes)} of tensors, the rest for reading and the program)" if host else ""
+    needed, place = alone.bytes + host, "here" if here else f"on one accelerator of {size_of(capacity)}"
+    of_it = f" ({size_of(alone.bytes)} of tensors, the rest for reading and the program)" if host else ""
     fits = needed <= capacity
-    sentence = f"It {'fits' if fits else 'does not fit'} {place}: training takes {gigabytes(needed)}{of_it} of {gigabytes(capacity)}."
+    sentence = f"It {'fits' if fits else 'does not fit'} {place}: training takes {size_of(needed)}{of_it} of {size_of(capacity)}."
     return Verdict(fits, "one device", sentence, [] if fits else _changes(recipe, lasting, passing, capacity - host, 1))
 
 
 def _of_cluster(recipe: Recipe, lasting: int, passing: int, capacity: int, cluster: Sequence[Rank]) -> Verdict:
     chosen = next((rank for rank in cluster if rank.memory.bytes <= capacity), None)
     rank = chosen or min(cluster, key=lambda each: each.memory.bytes)
-    place = f"on {rank.ranks:,} accelerators of {gigabytes(capacity)}"
-    takes = f"a rank takes {gigabytes(rank.memory.bytes)} and sends {gigabytes(rank.sent)} a step"
+    place = f"on {rank.ranks:,} accelerators of {size_of(capacity)}"
+    takes = f"a rank takes {size_of(rank.memory.bytes)} and sends {size_of(rank.sent)} a step"
     if chosen is None:
         sentence = f"It does not fit {place}, even with {rank.strategy}: {takes}."
         return Verdict(False, rank.strategy, sentence, _changes(recipe, lasting, passing, capacity, rank.ranks))
-    others = "; ".join(f"{each.strategy} would take {gigabytes(each.memory.bytes)}" for each in cluster if each is not rank)
+    others = "; ".join(f"{each.strategy} would take {size_of(each.memory.bytes)}" for each in cluster if each is not rank)
     return Verdict(True, rank.strategy, f"It fits {place} with {rank.strategy}: {takes}; {others}.", [])
 
 
@@ -81,7 +81,7 @@ def _changes(recipe: Recipe, lasting: int, passing: int, capacity: int, ranks: i
         found.append("--set train.precision=bf16: about half the memory for activations")
     if several := _ranks(lasting, passing, train.batch_size, capacity, ranks):
         batch = "" if train.batch_size % several == 0 else f" --batch {several * -(-train.batch_size // several):,}".replace(",", "")
-        found.append(f"--ranks {several}{batch}: about so many accelerators of {gigabytes(capacity)} hold it with FSDP2")
+        found.append(f"--ranks {several}{batch}: about so many accelerators of {size_of(capacity)} hold it with FSDP2")
     return found or ["a smaller model.dim, fewer layers or shorter sequences: a single row is too much"]
 
 
@@ -95,10 +95,10 @@ def _ranks(lasting: int, passing: int, rows: int, capacity: int, ranks: int) -> 
     return None
 
 
-def _pretrained(recipe: Recipe) -> list[tuple[str, PretrainedConfig]]:
+def _pretrained(recipe: Recipe) -> list[tuple[str, TunedConfig]]:
     """Parts that were trained elsewhere, and where they stand in the recipe."""
     model = recipe.model
     parts = {"model.fusion": model.fusion}
     parts |= {f"model.encoders.{name}": part for name, part in model.encoders.items()}
     parts |= {f"model.heads.{name}": part for name, part in model.heads.items()}
-    return [(where, part) for where, part in parts.items() if isinstance(part, PretrainedConfig)]
+    return [(where, part) for where, part in parts.items() if isinstance(part, TunedConfig)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 
-def gigabytes(size: float) -> str:
-    """Bytes to read, in 10⁹, or in smaller units where there are few.
+def size_of(size: float) -> str:
+    """Bytes to read, in the unit that suits.
 
-    >>> gigabytes(81_234_000_000), gigabytes(1_191_249_431_392), gigabytes(2_345_678), gigabytes(4_096), gigabytes(0)
-    ('81.2 GB', '1,191 GB', '2.35 MB', '4.1 kB', '0')
+    >>> size_of(81_234_000_000), size_of(1_191_249_431_392), size_of(2_345_678), size_of(4_096), size_of(64)
+    ('81.2 GB', '1,191 GB', '2.35 MB', '4.1 kB', '64 B')
     """
-    if size < 1e8:
-        return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB" if size else "0"
-    return f"{size / 1e9:,.0f} GB" if size >= 1e11 else f"{size / 1e9:.3g} GB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= 0.9995 * unit:
+            return f"{size / unit:,.0f} {name}" if size >= 99.95 * unit else f"{size / unit:.3g} {name}"
+    return f"{size:.0f} B"
 
 
 def amount(number: float) -> str:
