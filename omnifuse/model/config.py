@@ -103,10 +103,12 @@ class ModelConfig(Config):
             demands[name] = reads.input_spec()
         return demands
 
-    def answering(self, targets: Mapping[str, str]) -> dict[str, PartConfig]:
-        """The fusion and the heads of targets, given with their modalities, by their place in the recipe."""
-        heads = {f"model.heads.{name}": self.head_of(name, modality) for name, modality in targets.items()}
-        return {"model.fusion": self.fusion, **heads}
+    def parts(self, inputs: Mapping[str, str], targets: Mapping[str, str]) -> dict[str, PartConfig]:
+        """All parts for these columns, given with their modalities, by their place in the recipe, such as `model.encoders.photo`."""
+        heads = {name: self.head_of(name, modality) for name, modality in targets.items()}
+        encoded = {**inputs, **{name: modality for name, modality in targets.items() if heads[name].encodes_target}}
+        encoders = {f"model.encoders.{name}": self.encoder_of(name, modality) for name, modality in encoded.items()}
+        return {"model.fusion": self.fusion, **{f"model.heads.{name}": head for name, head in heads.items()}, **encoders}
 
     def resolved(self) -> Self:
         """The same parts, those trained elsewhere with all that is needed to build them without their folder or the hub."""
@@ -133,7 +135,8 @@ class ModelConfig(Config):
                 raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {attention} attention heads of the encoder of {name}")
         for name, head in heads.items():
             head.check(f"model.heads.{name}")
-        naming_alike(self.answering({name: schema[name].modality for name in heads}))
+        inputs, targets = ({name: schema[name].modality for name in names} for names in (schema.inputs, schema.targets))
+        naming_alike(self.parts(inputs, targets))
         if isinstance(self.fusion, FusionConfig):
             self.fusion.check(schema.inputs, self.dim)
 

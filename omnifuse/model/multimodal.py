@@ -39,13 +39,14 @@ class MultimodalModel(nn.Module):
         """Build every part from the recipe and the specs."""
         super().__init__()
         dropped = config.dropped(inputs)
-        self.encoders = ColumnModules({name: _encoder(config, name, spec) for name, spec in inputs.items()})
+        modalities = [{name: spec.modality for name, spec in specs.items()} for specs in (inputs, targets)]
+        shared = shared_languages(config.parts(*modalities))
+        self.languages = nn.ModuleList(dict.fromkeys(language for [language] in shared.values()))
+        self.encoders = ColumnModules({name: _encoder(config, name, spec, shared) for name, spec in inputs.items()})
         self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
-        languages = shared_languages(config.answering({name: spec.modality for name, spec in targets.items()}))
-        self.languages = nn.ModuleList(dict.fromkeys(language for [language] in languages.values()))
         absent = {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}
-        self.fusion = FUSIONS.build(config.fusion, absent, config.dim, *languages.get("model.fusion", []))
-        self.heads = ColumnModules({n: _head(config, n, spec, *languages.get(f"model.heads.{n}", [])) for n, spec in targets.items()})
+        self.fusion = FUSIONS.build(config.fusion, absent, config.dim, *shared.get("model.fusion", []))
+        self.heads = ColumnModules({name: _head(config, name, spec, shared) for name, spec in targets.items()})
         self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
@@ -85,18 +86,18 @@ class MultimodalModel(nn.Module):
         return head
 
 
-def _encoder(config: ModelConfig, name: str, spec: ValueSpec) -> nn.Module:
-    return ENCODERS.build(config.encoder_of(name, spec.modality), spec, config.dim)
+def _encoder(config: ModelConfig, name: str, spec: ValueSpec, shared: Mapping[str, list[Any]]) -> nn.Module:
+    return ENCODERS.build(config.encoder_of(name, spec.modality), spec, config.dim, *shared.get(f"model.encoders.{name}", []))
 
 
-def _head(config: ModelConfig, name: str, spec: ValueSpec, *shared: nn.Module) -> nn.Module:
+def _head(config: ModelConfig, name: str, spec: ValueSpec, shared: Mapping[str, list[Any]]) -> nn.Module:
     chosen = config.head_of(name, spec.modality)
-    own = [_encoder(config, name, spec)] if chosen.encodes_target else []
-    return HEADS.build(chosen, spec, config.dim, *own, *shared)
+    own = [_encoder(config, name, spec, shared)] if chosen.encodes_target else []
+    return HEADS.build(chosen, spec, config.dim, *own, *shared.get(f"model.heads.{name}", []))
 
 
 def _unimodal(config: ModelConfig, inputs: Mapping[str, ValueSpec], targets: Mapping[str, ValueSpec]) -> UnimodalHeads:
     """One more head behind each column, for each target that may have several."""
     repeated = {name: spec for name, spec in targets.items() if config.head_repeats(name, spec)}
-    heads = {column: {name: _head(config, name, spec) for name, spec in repeated.items()} for column in inputs}
+    heads = {column: {name: _head(config, name, spec, {}) for name, spec in repeated.items()} for column in inputs}
     return UnimodalHeads(heads, config.unimodal)

@@ -79,6 +79,7 @@ TINY = {
     "timm": ("timm_vit", "timm_resnet"),
     "hf_vision": ("vit", "dinov2", "clip", "siglip", "resnet", "convnext"),
     "hf_text": ("bert", "roberta", "modernbert", "t5", "clip", "llama"),
+    "words": ("llama", "llama_tied"),
     "hf_audio": ("wav2vec2", "hubert", "wavlm", "whisper", "ast"),
     "llm": ("llama", "llama_tied"),
     "causal_lm": ("llama", "llama_tied"),

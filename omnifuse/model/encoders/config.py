@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.spec import InputSpec
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import PretrainedConfig, TunedConfig
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -285,7 +285,7 @@ class MLPConfig(NativeConfig):
     dropout: Dropout = 0.0
 
 
-class PretrainedImageConfig(EncoderConfig, PretrainedConfig):
+class PretrainedImageConfig(EncoderConfig, TunedConfig):
     """Options of an image network that was trained elsewhere."""
 
     def input_spec(self) -> InputSpec:
@@ -321,7 +321,7 @@ class HFVisionConfig(PretrainedImageConfig):
     pool: Literal["tokens", "mean", "first"] = "tokens"
 
 
-class HFTextConfig(EncoderConfig, PretrainedConfig):
+class HFTextConfig(EncoderConfig, TunedConfig):
     """A text network of transformers (BERT, MiniLM, ModernBERT, CLIP's text half, …) with its tokenizer.
 
     Attributes:
@@ -347,7 +347,28 @@ class HFTextConfig(EncoderConfig, PretrainedConfig):
         return InputSpec(tokenizer=None if path is None else str(path), max_length=self.max_length or facts.get("max_length"))
 
 
-class HFAudioConfig(EncoderConfig, PretrainedConfig):
+class WordsConfig(EncoderConfig, PretrainedConfig):
+    """The words of a text as a causal language model embeds them, which a fusion `llm` or a head `causal_lm` of it reads as they are.
+
+    Its tokenizer is dictated to the column. Where fusion or head name the same network, it is there once and trained as they
+    say; else its words are, and stay as they were.
+
+    Attributes:
+        model, weights, architecture: which language model.
+    """
+
+    modalities = ("text",)
+    name: str = "words"
+
+    def input_spec(self) -> InputSpec:
+        """The tokenizer of the network."""
+        from omnifuse.model.pretrained.architecture import tokenizer_path
+
+        path = tokenizer_path(self)
+        return InputSpec(tokenizer=None if path is None else str(path))
+
+
+class HFAudioConfig(EncoderConfig, TunedConfig):
     """A sound network of transformers (wav2vec 2.0, HuBERT, WavLM, the half of Whisper that listens, AST).
 
     Attributes:
@@ -390,6 +411,7 @@ ENCODERS = Registry(
         TimmConfig: "omnifuse.model.encoders.timm_image:TimmImage",
         HFVisionConfig: "omnifuse.model.encoders.hf_vision:HFVision",
         HFTextConfig: "omnifuse.model.encoders.hf_text:HFText",
+        WordsConfig: "omnifuse.model.encoders.words:Words",
         HFAudioConfig: "omnifuse.model.encoders.hf_audio:HFAudio",
     },
 )

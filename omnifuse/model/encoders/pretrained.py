@@ -14,7 +14,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Features, Tokens, Values
 from omnifuse.model.encoders.encoder import Encoder
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import TunedConfig
 from omnifuse.model.pretrained.loading import load_backbone, tensors_hold_values
 from omnifuse.model.pretrained.tuning import freeze_unused, tune
 
@@ -34,7 +34,7 @@ class PretrainedEncoder(Encoder):
     `norm` and `projection` always, the network as `tune` says. States of a frozen network are the `features` that may be kept.
     """
 
-    def __init__(self, config: PretrainedConfig, dim: int) -> None:
+    def __init__(self, config: TunedConfig, dim: int) -> None:
         """Args: config: options; dim: width D of the tokens."""
         super().__init__()
         self.options: Options = config  # type: ignore[assignment]  # pool is an option of each of them

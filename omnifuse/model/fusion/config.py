@@ -9,7 +9,7 @@ from pydantic import Field
 
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.registry import PartConfig, Registry
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import TunedConfig
 
 Count = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -257,7 +257,7 @@ class FactorizationConfig(FusionConfig):
             )
 
 
-class LLMConfig(FusionConfig, PretrainedConfig):
+class LLMConfig(FusionConfig, TunedConfig):
     """A causal language model reads the tokens of all columns; its hidden states are what is fused.
 
     Attributes:

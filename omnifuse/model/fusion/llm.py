@@ -39,7 +39,7 @@ class LLM(Fusion):
         self.columns = list(columns)
         hold(self, config, language, speaks=False)
         width, length = self.language.word_width, self.language.word_length()
-        self.column = nn.Parameter(torch.randn(len(columns), dim) * 0.02)
+        self.column = nn.Parameter(torch.zeros(len(columns), dim))
         self.resampler = Resampler(self.columns, dim, config.latents, config.heads) if config.projector == "resampler" else None
         self.projector = Projector(dim, width, length)
         self.cue = nn.Parameter(torch.randn(width) * length)

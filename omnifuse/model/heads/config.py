@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig, Registry
 from omnifuse.core.spec import InputSpec
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import TunedConfig
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Tells = Literal["label", "labels", "number", "quantiles", "ranking", "embedding", "text"]
@@ -172,7 +172,7 @@ class ContrastiveHeadConfig(HeadConfig):
         return "embedding"
 
 
-class CausalLMHeadConfig(HeadConfig, PretrainedConfig):
+class CausalLMHeadConfig(HeadConfig, TunedConfig):
     """Text from a causal language model that reads what is fused as the beginning of its sentence.
 
     Its tokenizer is dictated to the column, which says by `max_length` how long a text may be.

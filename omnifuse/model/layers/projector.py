@@ -12,10 +12,12 @@ from omnifuse.model.layers.attention import Attention
 
 
 class Projector(nn.Module):
-    """x ↦ g ⊙ rms(W₂·GELU(W₁·x)), from width D to width H.
+    """x ↦ g ⊙ rms(W₂·GELU(W₁·x)), from width D to width H; g ⊙ rms(x + W₂·GELU(W₁·x)) where H = D, with W₂ zero at first.
 
     Source: the two-layer projector of LLaVA-1.5 (Liu et al. 2023, arXiv 2310.03744). Differs in the norm behind it: what comes
     out begins as long as the words of the language model are, so that it neither drowns among them nor drowns them.
+    At equal width it begins by leaving the direction of a token as it is, so words that come from the table of the language
+    model are read as such from the first step on.
     Absent: masked tokens come out zero.
     """
 
@@ -24,12 +26,16 @@ class Projector(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.Linear(width, width))
         self.norm = nn.RMSNorm(width)
+        self.adds = width == dim
         with torch.no_grad():
             self.norm.weight.copy_(length.expand(width))
+        for parameter in self.layers[2].parameters() if self.adds else ():
+            nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tokens) -> Tokens:
         """(B, T, D) → (B, T, H)."""
-        made_BTH = self.norm(self.layers(tokens.values).float())
+        made_BTH = self.layers(tokens.values).float()
+        made_BTH = self.norm(tokens.values + made_BTH if self.adds else made_BTH)
         return Tokens(torch.where(tokens.mask.unsqueeze(-1), made_BTH, 0), tokens.mask)
 
 

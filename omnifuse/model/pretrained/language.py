@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.core.values import Tokens
-from omnifuse.model.pretrained.config import PretrainedConfig, naming_alike
+from omnifuse.model.pretrained.config import PretrainedConfig, TunedConfig, naming_alike
 from omnifuse.model.pretrained.loading import load_backbone
 from omnifuse.model.pretrained.place import need
 from omnifuse.model.pretrained.tuning import tune
@@ -25,7 +25,55 @@ NOTHING = -1  # in written texts: behind their end
 SAMPLE = 1024  # words whose length is measured
 
 
-class LanguageModel(nn.Module):
+class Vocabulary(nn.Module):
+    """The words of a causal language model: ids → vectors, and which of them are marks."""
+
+    begin: list[int]
+    ends: list[int]
+
+    @property
+    def embedding(self) -> Any:
+        """Token ids → vectors."""
+        raise NotImplementedError
+
+    @property
+    def word_width(self) -> int:
+        """Width of the vectors; nearly always that of the network."""
+        return self.embedding.embedding_dim
+
+    def word_length(self) -> Tensor:
+        """Root mean square of the components of its words, a single number."""
+        with torch.no_grad():
+            ids = torch.arange(min(SAMPLE, self.embedding.num_embeddings), device=self.embedding.weight.device)
+            return self.embedding(ids).float().square().mean().sqrt()
+
+    def is_end(self, ids: Tensor) -> Tensor:
+        """Which tokens end a text."""
+        return torch.isin(ids, torch.tensor(self.ends, device=ids.device))
+
+    def is_mark(self, ids: Tensor) -> Tensor:
+        """Which tokens are marks for the beginning or the end of a text, that some tokenizers write around it."""
+        return torch.isin(ids, torch.tensor([*self.begin, *self.ends], device=ids.device))
+
+
+class WordTable(Vocabulary):
+    """The words alone, as they were trained elsewhere."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        """Args: config: which network."""
+        super().__init__()
+        network: Any = load_backbone(config)
+        about = network.config.get_text_config()
+        self.begin, self.ends = _ids(about.bos_token_id)[:1], _ids(about.eos_token_id)
+        self.table = network.get_input_embeddings().requires_grad_(False)
+
+    @property
+    def embedding(self) -> Any:
+        """Token ids → vectors."""
+        return self.table
+
+
+class LanguageModel(Vocabulary):
     """A causal language model of transformers over vectors of its width, trained as its options say.
 
     What it reads is [begin; x_1 … x_S; cue]: its own mark for a beginning, if it has one, what is given, and a vector that
@@ -33,7 +81,7 @@ class LanguageModel(nn.Module):
     rows moves anything. The cue is always there, so there is something to read in every row.
     """
 
-    def __init__(self, config: PretrainedConfig, speaks: bool) -> None:
+    def __init__(self, config: TunedConfig, speaks: bool) -> None:
         """Args: config: which network; speaks: whether it will write words, and not only give states.
 
         Raises:
@@ -61,17 +109,6 @@ class LanguageModel(nn.Module):
     def embedding(self) -> Any:
         """Token ids → vectors."""
         return self.body.get_input_embeddings()
-
-    @property
-    def word_width(self) -> int:
-        """Width of the vectors that it reads; nearly always H."""
-        return self.embedding.embedding_dim
-
-    def word_length(self) -> Tensor:
-        """Root mean square of the components of its words, a single number."""
-        with torch.no_grad():
-            ids = torch.arange(min(SAMPLE, self.embedding.num_embeddings), device=self.embedding.weight.device)
-            return self.embedding(ids).float().square().mean().sqrt()
 
     def opening(self, tokens: Tokens, cue_H: Tensor) -> Tokens:
         """[begin; tokens; cue], (B, S, H)."""
@@ -106,14 +143,6 @@ class LanguageModel(nn.Module):
         ids_BL = F.pad(ids_BL, (0, longest - ids_BL.shape[1]), value=self.ends[0])
         return torch.where(self.is_end(ids_BL).cumsum(1) > 0, NOTHING, ids_BL)
 
-    def is_end(self, ids: Tensor) -> Tensor:
-        """Which tokens end a text."""
-        return torch.isin(ids, torch.tensor(self.ends, device=ids.device))
-
-    def is_mark(self, ids: Tensor) -> Tensor:
-        """Which tokens are marks for the beginning or the end of a text, that some tokenizers write around it."""
-        return torch.isin(ids, torch.tensor([*self.begin, *self.ends], device=ids.device))
-
     def _given(self, read: Tokens) -> dict[str, Any]:
         self._check_length(read.values.shape[1])
         mask_BS = read.mask.long()
@@ -141,13 +170,13 @@ def shared_languages(parts: Mapping[str, PartConfig]) -> dict[str, list[Language
     made = {}
     for places in naming_alike(parts):
         config = parts[places[0]]
-        assert isinstance(config, PretrainedConfig)
+        assert isinstance(config, TunedConfig)
         language = LanguageModel(config, speaks=True)
         made |= {place: [language] for place in places}
     return made
 
 
-def hold(part: nn.Module, config: PretrainedConfig, shared: LanguageModel | None, speaks: bool) -> None:
+def hold(part: nn.Module, config: TunedConfig, shared: LanguageModel | None, speaks: bool) -> None:
     """Give a part its `language`: one of its own, or the shared one, whose weights then belong to the whole model and not to it."""
     if shared is None:
         part.language = LanguageModel(config, speaks)

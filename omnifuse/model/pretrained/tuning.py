@@ -7,13 +7,13 @@ from types import MethodType
 
 from torch import Tensor, nn
 
-from omnifuse.model.pretrained.config import PretrainedConfig
+from omnifuse.model.pretrained.config import TunedConfig
 from omnifuse.model.pretrained.place import need
 
 ADDED, BASE = ".lora_", ".base_layer."
 
 
-def tune(module: nn.Module, config: PretrainedConfig) -> nn.Module:
+def tune(module: nn.Module, config: TunedConfig) -> nn.Module:
     """Make a network learn as `config.tune` says; it is changed in place and returned.
 
     - `frozen`: no weight asks for a gradient, and the network stays in evaluation mode (no dropout) even when the model
@@ -71,7 +71,7 @@ def merged(module: nn.Module) -> dict[str, Tensor]:
     return {name.replace(BASE, "."): tensor for name, tensor in module.state_dict().items() if ADDED not in name}
 
 
-def _add_low_rank(module: nn.Module, config: PretrainedConfig) -> None:
+def _add_low_rank(module: nn.Module, config: TunedConfig) -> None:
     peft = need("peft", f"{config.name}.tune")
     options = peft.LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=_adaptable(module))
     peft.inject_adapter_in_model(options, module)

@@ -252,6 +252,54 @@ def test_two_networks_are_two() -> None:
     assert len(model.languages) == 0
 
 
+def talking(head: dict[str, Any], dim: int = 32, encoder: dict[str, Any] | None = None) -> tuple[MultimodalModel, dict[str, Values]]:
+    """A question that goes through the table of words of the language model that answers."""
+    model = str(folder_of("llama"))
+    words = {"name": "words", "model": model} if encoder is None else encoder
+    parts = {"encoders": {"asked": words}, "heads": {"answer": {"name": "causal_lm", "model": model, "max_new_tokens": 4, **head}}}
+    config = ModelConfig.parse({"dim": dim, "fusion": "stack", **parts})
+    processor = texts_for(CausalLMHeadConfig(model=model))
+    torch.manual_seed(3)
+    made = MultimodalModel(config, {"asked": processor.spec}, {"answer": processor.spec})
+    return made, {"asked": processor.encode(["is it red?", "no, it is green", None, "yes"]), "answer": processor.encode(TEXTS)}
+
+
+def test_words_of_its_own_table_are_read_as_they_are() -> None:
+    model, given = talking({})
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    assert len(tables) == 1, "encoder and head have the table together"
+    opening = model.outputs(model.fuse(model.encode(given)))["answer"]  # [begin, place for nothing, words, cue]
+    asked = given["asked"]
+    assert asked.mask is not None
+    read, expected = opening.values[:, 2:-1][asked.mask], tables[0](asked.data[asked.mask])
+    torch.testing.assert_close(torch.cosine_similarity(read, expected), torch.ones(len(read)))
+    assert read.norm(dim=1).std() < 1e-4, "each is as long as words are on the average"
+
+
+def test_words_are_brought_to_another_width_where_they_have_to() -> None:
+    model, given = talking({}, dim=8)
+    assert model.encode(given)["asked"].values.shape[2] == 8
+    loss = model(given)["answer"]
+    loss.per_row[loss.present].mean().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+
+
+@pytest.mark.parametrize("tune", ["frozen", "lora", "full"])
+def test_a_shared_table_learns_as_the_head_says(tune: str) -> None:
+    model, _ = talking({"tune": tune})
+    (table,) = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    assert table.weight.requires_grad is (tune == "full")
+
+
+def test_words_of_another_network_stay_as_they_were_trained() -> None:
+    model, given = talking({"tune": "full"}, encoder={"name": "words", "model": str(folder_of("llama_tied"))})
+    theirs, ours = model.encoders["asked"].language.embedding, model.head("answer").language.embedding
+    assert theirs is not ours
+    assert not theirs.weight.requires_grad
+    assert ours.weight.requires_grad
+    assert torch.isfinite(model(given)["answer"].per_row).all()
+
+
 # What is refused
 
 
