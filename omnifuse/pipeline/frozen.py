@@ -69,7 +69,7 @@ class FeatureLoader(Loader):
         raws = self.known(name, raws)
         different = [raw for raw in dict.fromkeys(raws) if raw is not None]
         states = dict(zip(different, self._states(name, different), strict=True))
-        made = padded([None if raw is None else states[raw] for raw in raws], (self._width(name),), np.float32)
+        made = padded([None if raw is None else states[raw] for raw in raws], (self._width(name, states),), np.float32)
         return Features(made.data, made.present, made.mask)
 
     def flush(self) -> None:
@@ -98,8 +98,10 @@ class FeatureLoader(Loader):
                 kept.add(keys[place], states)
         return [states for states in found if states is not None]
 
-    def _width(self, name: str) -> int:
-        """H, as the network itself tells of an absent row."""
+    def _width(self, name: str, states: Mapping[Any, np.ndarray]) -> int:
+        """H of the states; where every row is absent, as the network itself tells of an absent one."""
+        for each in states.values():
+            return each.shape[1]
         if name not in self._widths:
             encoder = self.frozen[name]
             absent = self.processors[name].collate([None]).to(next(encoder.parameters()).device)

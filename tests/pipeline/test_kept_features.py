@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import omnifuse as of
 from omnifuse.core.values import Features, Values
@@ -26,38 +19,7 @@ from omnifuse.pipeline.kept_features import KeptFeatures, value_key
 from omnifuse.train.fit import prepare_recipe, train
 from omnifuse.train.recipe import Recipe
 from omnifuse.train.tracking import Silent
-from tests.conftest import colour_rows
-from tests.model.pretrained.tiny_models import folder_of
-
-COLUMNS: dict[str, Any] = {
-    "picture": "image",
-    "question": "text",
-    "size": "number",
-    "answer": {"modality": "category", "role": "target"},
-}
-
-
-def recipe(folder: Path, name: str = "run", **settings: Any) -> Recipe:
-    """Frozen BERT and frozen ViT; 48 rows of 9 questions or so, some values absent."""
-    rows = colour_rows(folder / "pictures", 48, absent=0.15)
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    value = {
-        "name": "colours",
-        "columns": COLUMNS,
-        "data": {"source": "rows.jsonl", "root": "pictures", "split": {"validation": 0.2, "test": 0.1}},
-        "model": {
-            "dim": 8,
-            "fusion": {"name": settings.get("fusion", "concat")},
-            "encoders": {
-                "picture": {"name": "hf_vision", "model": str(folder_of("vit")), "pool": settings.get("pool", "tokens")},
-                "question": {"name": "hf_text", "model": str(folder_of("bert")), "tune": settings.get("tune", "frozen")},
-            },
-        },
-        "train": {"epochs": 2, "batch_size": 16, "device": "cpu", "log_steps": 1},
-        "seed": settings.get("seed", 0),
-    }
-    value["data"]["features_gb"] = settings.get("features_gb", 1)
-    return Recipe.make(value)
+from tests.pipeline.frozen_run import equal_weights, recipe
 
 
 def run_through(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -77,11 +39,6 @@ def different_values(dataset: of.Dataset) -> int:
     """In the columns that frozen networks read."""
     values = dataset.take(range(len(dataset)), ["picture", "question"])
     return sum(len({value for value in column if value is not None}) for column in values.values())
-
-
-def equal_weights(one: Path, other: Path) -> bool:
-    first, second = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
-    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_each_value_goes_through_the_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,27 +120,6 @@ def test_what_features_depend_on(tmp_path: Path) -> None:
     with torch.no_grad():
         next(encoder.backbone.parameters()).add_(1e-3)
     assert len({key, cut, pooled, features_key(encoder, processor)}) == 4
-
-
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    whole = recipe(tmp_path)
-    train(whole, tmp_path / "whole", base=tmp_path)
-    store = prepare_recipe(whole, tmp_path).store
-    for path in (store / "features").rglob("*.safetensors"):
-        path.unlink()
-    (tmp_path / "recipe.yaml").write_text(json.dumps({**whole.dump(), "data": {**whole.dump()["data"], "source": "rows.jsonl"}}))
-    script = "from omnifuse.cli.main import main; main()"
-    arguments = ["train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "killed"), "--set", "train.checkpoint_steps=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments], env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 50
-    while not list((tmp_path / "killed" / "checkpoints").glob("step-*")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    again = Recipe.make({**whole.dump(), "train": {**whole.dump()["train"], "checkpoint_steps": 1}})
-    train(again, tmp_path / "killed", base=tmp_path, resume=True)
-    assert equal_weights(tmp_path / "whole", tmp_path / "killed")
 
 
 def states(seed: int, length: int = 3) -> np.ndarray:
