@@ -15,6 +15,7 @@ from omnifuse.core.values import Values
 from omnifuse.model import FUSIONS, MultimodalModel
 from omnifuse.model.config import ModelConfig
 from omnifuse.pipeline.pipeline import load_weights, save_weights
+from tests.model.pretrained.tiny_models import folder_of
 
 WEIRD = ["values", "a.b", "type", "Review Text", "面积", "a/b:c", "a%2Eb", "forward", "_modules", "training", "1"]
 NUMBER, LABEL = ValueSpec(modality="number"), ValueSpec(modality="category", size=3)
@@ -34,19 +35,21 @@ def batch_of(names: list[str], target: str = "items", rows: int = 5, seed: int =
 
 @pytest.mark.parametrize("fusion", list(FUSIONS))
 def test_columns_may_have_any_name(fusion: str, tmp_path: Path) -> None:
+    part = {"name": fusion, **({"model": str(folder_of("llama"))} if fusion == "llm" else {})}
+    names = WEIRD[:4] if fusion == "tensor" else WEIRD  # its weights grow with the number of columns as an exponent
     torch.manual_seed(0)
-    model = model_of(WEIRD, target="state_dict", fusion=fusion).eval()
-    batch = batch_of(WEIRD, target="state_dict")
+    model = model_of(names, target="state_dict", fusion=part).eval()
+    batch = batch_of(names, target="state_dict")
     told = model.predict(batch)["state_dict"]
     assert told.shape == (5, 3)
     torch.testing.assert_close(told.sum(1), torch.ones(5))
-    for name in WEIRD:  # each column has an encoder of its own
+    for name in names:  # each column has an encoder of its own
         absent = Values(torch.zeros(5), torch.zeros(5, dtype=torch.bool))
         assert not torch.equal(model.predict({**batch, name: absent})["state_dict"], told), name
 
     save_weights(model, tmp_path / "model.safetensors")
     torch.manual_seed(1)
-    other = model_of(WEIRD, target="state_dict", fusion=fusion).eval()
+    other = model_of(names, target="state_dict", fusion=part).eval()
     assert not torch.equal(other.predict(batch)["state_dict"], told)
     load_weights(other, tmp_path / "model.safetensors")
     assert torch.equal(other.predict(batch)["state_dict"], told)
