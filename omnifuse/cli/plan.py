@@ -98,7 +98,8 @@ def _time(time: Time) -> str:
     rate = f"a large product runs at {amount(time.rate)}FLOP/s"
     how = f"{counted(time.measured, 'step')} timed; {rate}" if time.measured else f"an estimate, and rather too short: {rate}"
     epoch = f"{duration(time.epoch_s)} an epoch of {time.steps:,.1f} steps on {time.device}, {duration(time.step_s)} a step ({how})"
-    return f"Time:     {epoch}; reading a batch for the first time {duration(time.reading_s)}"
+    frozen = f", what frozen networks make of it {duration(time.features_s)}" if time.features_s else ""
+    return f"Time:     {epoch}; reading a batch for the first time {duration(time.reading_s)}{frozen}"
 
 
 def _rank(rank: Rank) -> str:

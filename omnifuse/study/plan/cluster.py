@@ -19,10 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.core.values import Values
 from omnifuse.study.plan.fake import fake_batch, fake_tensors
 from omnifuse.study.plan.ground import Ground
-from omnifuse.study.plan.memory import Memory, follow_training
+from omnifuse.study.plan.memory import Memory, feed, follow_steps
 from omnifuse.study.plan.parts import blocks_of
 from omnifuse.train.config import OPTIMIZERS
 from omnifuse.train.loop import Trainer, check_batch
@@ -76,20 +75,16 @@ def simulate(ground: Ground, ranks: int, strategy: Strategy) -> Rank:
         warnings.simplefilter("ignore", FutureWarning)
         trainer = ground.trainer(fake=True)
         trainer.world = ranks  # pyright: ignore[reportAttributeAccessIssue]
+        fed = feed(trainer, fake_batch(mode, local))
         blocks = _divide(trainer, mesh) if strategy == "FSDP2" else 0
-
-        def made(batch: Any) -> dict[str, Values]:
-            return fake_batch(mode, batch)
-
         with Traffic() as traffic:
-            followed = follow_training(trainer, local, local, made)
+            followed = follow_steps(trainer, lambda: fed, lambda: fed)
         sent, memory = traffic.bytes // 2, followed.memory  # of two steps
         if strategy == "DDP":
             gradients = sum(p.numel() * p.element_size() for p in trainer.parameters)
             sent += round(2 * gradients * (ranks - 1) / ranks)
             memory = memory.with_more("gradients", gradients)  # the buckets in which they travel
-    flops = sum(followed.forward.values()) + sum(followed.backward.values())
-    return Rank(strategy, ranks, config.batch_size // ranks // config.accumulate, memory, sent, flops, blocks)
+    return Rank(strategy, ranks, config.batch_size // ranks // config.accumulate, memory, sent, followed.flops, blocks)
 
 
 class Traffic(TorchDispatchMode):

@@ -69,6 +69,7 @@ class Ground:
         )
         torch.manual_seed(seed_of(recipe.seed, "weights"))
         pipeline = Pipeline.build(recipe.columns, self.processors, recipe.model)
+        pipeline.features_gb = 0.0  # a plan keeps nothing
         pipeline.model.train()
         return Trainer(
             pipeline, self.rows, None, config, Path(), accelerator, seed=recipe.seed, cache_mb=recipe.data.cache_mb, observer=Silent()

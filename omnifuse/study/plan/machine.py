@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from omnifuse.core.values import Values
+from omnifuse.data.loader import rows_at
 from omnifuse.study.plan.ground import Ground
 
 SIDE, PRODUCT_S = 1024, 0.4  # of the matrices that are multiplied, and for how long
@@ -28,6 +28,7 @@ class Time:
         measured: how many steps were really timed; 0 where the figure is an estimate from the FLOP.
         rate: FLOP a second of the product of two large matrices, in the precision of the recipe.
         reading_s: seconds in which a batch is read and decoded for the first time, in a thread beside the training.
+        features_s: seconds in which frozen networks read it, which they do in the first epoch only; an estimate where steps are.
         device: where.
     """
 
@@ -36,6 +37,7 @@ class Time:
     measured: int
     rate: float
     reading_s: float
+    features_s: float
     device: str
 
     @property
@@ -91,35 +93,40 @@ def product_rate(device: torch.device, precision: str) -> float:
     return 2 * SIDE**3 / median(times)
 
 
-def time_training(ground: Ground, flops: float, needed: int) -> Time:
+def time_training(ground: Ground, flops: float, once: float, needed: int) -> Time:
     """Time some steps where they fit, else estimate: FLOP of a step / FLOP a second of a large product.
 
     Args:
         ground: recipe and batches.
         flops: of a step.
+        once: of frozen networks that read a batch.
         needed: bytes that a step takes.
     """
     device = device_of(ground)
     rate = product_rate(device, ground.recipe.train.precision)
-    estimate = flops / rate
-    tried = needed <= ROOM * free_memory(device) and estimate <= LONGEST_STEP_S
-    times = _steps(ground, device) if tried else []
-    return Time(median(times) if times else estimate, ground.steps, len(times), rate, ground.reading_s, str(device))
+    estimates = flops / rate, once / rate
+    tried = needed <= ROOM * free_memory(device) and sum(estimates) <= LONGEST_STEP_S
+    steps, features = _steps(ground, device) if tried else ([], estimates[1])
+    return Time(median(steps) if steps else estimates[0], ground.steps, len(steps), rate, ground.reading_s, features, str(device))
 
 
-def _steps(ground: Ground, device: torch.device) -> list[float]:
-    """Seconds of a few steps on the batches that were read, after a first one."""
-    trainer = ground.trainer(fake=False)
+def _steps(ground: Ground, device: torch.device) -> tuple[list[float], float]:
+    """Seconds of a few steps after a first one, and those in which frozen networks read a batch."""
+    trainer, batches, features = ground.trainer(fake=False), ground.batches, 0.0
+    if trainer.loader.frozen:
+        began = time.perf_counter()
+        batches = [trainer.loader.batch(rows_at(0, ground.recipe.train.batch_size, len(ground.rows), ground.recipe.seed))]
+        features = max(0.0, time.perf_counter() - began - ground.reading_s)
     times: list[float] = []
     for step in range(STEPS + 1):
-        batch: dict[str, Values] = {name: values.to(device) for name, values in ground.batches[step % len(ground.batches)].items()}
+        batch = {name: values.to(device) for name, values in batches[step % len(batches)].items()}
         began = time.perf_counter()
         trainer.step(step, batch)
         wait_for(device)
         times.append(time.perf_counter() - began)
         if len(times) > 1 and sum(times) > STEPS_S:
             break
-    return times[1:]
+    return times[1:], features
 
 
 def wait_for(device: torch.device) -> None:

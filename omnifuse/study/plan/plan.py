@@ -32,7 +32,7 @@ class Part:
         parameters: its weights; what parts share counts for the first.
         trained: how many of them training changes.
         forward_flops: of one row's way through it, two for each multiplication with its addition; padding counts.
-        training_flops: forward and backward.
+        training_flops: forward and backward in a step; without frozen networks, which read each different value only once.
         training: bytes of it at the peak of training on one device, by kind.
         serving: bytes of it at the peak of answering.
     """
@@ -152,7 +152,6 @@ def plan(
     needed = training.memory.bytes + (sum(host.values()) if device_of(ground).type == "cpu" else 0)
     said("timing this machine")
     rows, trained = recipe.train.batch_size, 4 * sum(count for _, count in weights.values())  # weights are float32
-    flops = sum(training.forward.values()) + sum(training.backward.values())
     return Plan(
         recipe=recipe.name,
         rows=len(ground.rows),
@@ -164,7 +163,7 @@ def plan(
         served=served,
         served_whole=whole,
         host=host,
-        time=time_training(ground, flops, needed),
+        time=time_training(ground, training.flops, sum(training.once.values()), needed),
         capacity=capacity,
         cluster=cluster,
         verdict=judge(recipe, training.memory, trained, sum(host.values()) if on_cpu else 0, capacity, cluster, here),
@@ -191,9 +190,9 @@ def size_up(ground: Ground) -> tuple[dict[str, tuple[int, int]], Training, Memor
 
 
 def _part(name: str, counts: tuple[int, int], training: Training, serving: Memory, rows: int) -> Part:
-    forward, backward = training.forward.get(name, 0), training.backward.get(name, 0)
+    forward, backward, once = (flops.get(name, 0) for flops in (training.forward, training.backward, training.once))
     held = {kind: size for kind, size in training.memory.held.get(name, {}).items() if kind != "batch"}
-    return Part(name, *counts, forward / rows, (forward + backward) / rows, held, serving.by(name))
+    return Part(name, *counts, (once + forward) / rows, (forward + backward) / rows, held, serving.by(name))
 
 
 def _host(ground: Ground) -> dict[str, int]:

@@ -89,11 +89,6 @@ class Trace(TorchDispatchMode):
         for name, module in reversed(self.parts.items()):
             self.hold([list(optimizer.state.get(parameter, {}).values()) for parameter in module.parameters()], "optimizer", name)
 
-    def forget(self) -> None:
-        """Begin anew: neither peak nor FLOP so far count."""
-        self.peak = Peak()
-        self.forward_flops, self.backward_flops = Counter(), Counter()
-
     def __enter__(self) -> Trace:
         seen: set[int] = set()
         for name, module in self.parts.items():
@@ -140,11 +135,13 @@ class Trace(TorchDispatchMode):
             storage = tensor.untyped_storage()
         except NotImplementedError:  # a tensor without storage, such as a sparse one
             return
+        if storage._cdata not in self._live:
+            self._found(storage, label)
+        elif anew:
+            self._change(storage._cdata, self._live[storage._cdata][0], label)
+
+    def _found(self, storage: torch.UntypedStorage, label: Label) -> None:
         key = storage._cdata
-        if key in self._live:
-            if anew:
-                self._change(key, self._live[key][0], label)
-            return
         self._live[key] = (0, label, weakref.ref(storage, lambda _: self._change(key, 0, None)))
         self._change(key, storage.nbytes(), label)
 
@@ -202,6 +199,9 @@ class Trace(TorchDispatchMode):
             result = original(storage, size)
             if storage._cdata in self._live:
                 self._change(storage._cdata, size, self._live[storage._cdata][1])
+            elif size:
+                part, backward = self._at_work()
+                self._found(storage, Label("backward" if backward else "activations", part))
             return result
 
         torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign]

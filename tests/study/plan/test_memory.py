@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from omnifuse.core.values import Batch
 from omnifuse.model.fusion.config import FUSIONS
 from omnifuse.model.pretrained.config import PretrainedConfig
 from omnifuse.study.plan.fake import fake_batch, fake_tensors
-from omnifuse.study.plan.ground import Ground
+from omnifuse.study.plan.ground import Ground, stand_on
 from omnifuse.study.plan.memory import KINDS, Memory, Training, follow_serving, follow_training
 from omnifuse.study.plan.parts import parts_of, weights_of
 from omnifuse.study.plan.plan import size_up
+from tests.model.pretrained.tiny_models import folder_of
+from tests.study.plan.plans import recipe_of
 
 PLAIN = [name for name, entry in FUSIONS.items() if not issubclass(entry.config, PretrainedConfig)]
 
@@ -54,6 +57,17 @@ def test_every_fusion_can_be_planned_with_columns_that_drop_out_and_heads_of_the
     plan = foreseen(ground)
     assert plan.memory.by("fusion") or fusion == "stack"
     assert plan.memory.bytes == sum(map(plan.memory.by, plan.memory.held)) == sum(map(plan.memory.of, KINDS))
+
+
+def test_a_frozen_network_reads_a_batch_before_the_step_and_is_held_without_gradients(table: Path) -> None:
+    text = {"name": "hf_text", "model": str(folder_of("bert")), "pool": "tokens"}
+    ground = stand_on(recipe_of({"encoders": {"question": text}}), table)
+    plan, real = foreseen(ground), followed(ground)
+    assert plan.memory.bytes == pytest.approx(real.memory.bytes, rel=0.02)
+    assert plan.once == real.once and plan.once["encoder of question"] > 10 * plan.forward["encoder of question"] > 0
+    network = ground.trainer(fake=False).pipeline.model.encoders["question"].backbone
+    held = plan.memory.held["encoder of question"]
+    assert held["weights"] > sum(4 * parameter.numel() for parameter in network.parameters()) > 5 * held["optimizer"]
 
 
 def test_weights_optimizer_and_batch_are_what_arithmetic_says(ground_of: Callable[..., Ground]) -> None:
