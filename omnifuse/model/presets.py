@@ -111,15 +111,18 @@ def vl_bert(config: VLBERTConfig, schema: Schema) -> Section:
 def llava(config: LLaVAConfig, schema: Schema) -> Section:
     """A text target is written by the language model, other targets are read off its states; where there are both, it is there once.
 
-    Source: Liu et al. 2023, arXiv 2304.08485. Differs in that texts among the inputs have embedded words of their own, which
-    go through the projector too, and that the encoders are whatever the recipe says; there, pictures go through CLIP's.
+    Texts among the inputs go through its own table of words, and are read as it reads texts anywhere where `model.dim` is its
+    width.
+
+    Source: Liu et al. 2023, arXiv 2304.08485. Differs in that the encoders are whatever the recipe says; there, pictures go
+    through CLIP's.
     """
     language = {"model": config.model, "tune": "lora"}
     texts = [name for name in schema.targets if schema[name].modality == "text"]
     reads = {"name": "llm", **language} if len(texts) < len(schema.targets) else {"name": "stack"}
     return {
         "fusion": reads,
-        "encoders": _encoders(schema, schema.inputs, text={"name": "transformer", "depth": 0}),
+        "encoders": _encoders(schema, schema.inputs, text={"name": "words", "model": config.model}),
         "heads": {name: {"name": "causal_lm", **language} for name in texts},
     }
 
