@@ -74,10 +74,13 @@ class ModelConfig(Config):
 
     def head_of(self, name: str, modality: str) -> HeadConfig:
         """The head of a target: the one that is named, or the default of its modality."""
-        chosen = self.heads.get(name) or _default(DEFAULT_HEADS, modality, f"columns.{name}", "head")
+        chosen, fits = self.heads.get(name) or DEFAULT_HEADS.get(modality), _answering(modality)
+        if chosen is None:
+            raise OmnifuseError(
+                f"columns.{name}: there is no head for {modality} columns by default; name one: model.heads.{name}={fits[0]}"
+            )
         assert isinstance(chosen, HeadConfig)
         if modality not in chosen.modalities:
-            fits = [n for n, entry in HEADS.items() if modality in _modalities(entry.config)]
             raise OmnifuseError(
                 f'model.heads.{name}: "{chosen.name}" answers {" or ".join(chosen.modalities)}, not {modality}; use {" or ".join(fits)}'
             )
@@ -143,6 +146,11 @@ class ModelConfig(Config):
 
 def _resolved(part: Part) -> Part:
     return part.resolved() if isinstance(part, PretrainedConfig) else part
+
+
+def _answering(modality: str) -> list[str]:
+    """The heads that answer a modality."""
+    return [name for name, entry in HEADS.items() if modality in _modalities(entry.config)]
 
 
 def _modalities(config: type[PartConfig]) -> tuple[str, ...]:

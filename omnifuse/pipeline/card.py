@@ -16,6 +16,7 @@ def model_card(schema: Schema, config: ModelConfig, model: nn.Module, extra: Map
     rows = [f"| {name} | {schema[name].modality} | {schema[name].role} |" for name in schema.used]
     weights = sum(parameter.numel() for parameter in model.parameters())
     example = ", ".join(f'"{name}": …' for name in schema.inputs)
+    only_ranks = all(config.head_of(name, schema[name].modality).tells == "embedding" for name in schema.targets)
     lines = [
         f"# {extra.get('name', 'A model')} (omnifuse)",
         "",
@@ -30,7 +31,7 @@ def model_card(schema: Schema, config: ModelConfig, model: nn.Module, extra: Map
         "import omnifuse as of",
         "",
         'pipeline = of.Pipeline.load("this folder")',
-        f"pipeline.predict([{{{example}}}])",
+        f"pipeline.retrieve([{{{example}}}], candidates)" if only_ranks else f"pipeline.predict([{{{example}}}])",
         "```",
         "",
         "Figures are in `metrics.json`, the report is `report.html`.",

@@ -18,6 +18,7 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.evaluation import Evaluation
 from omnifuse.evaluation.report.report import write_report
+from tests.conftest import colour_rows
 
 SHOPS = ["north", "south", "east", "west"]
 NAMES = [f"{colour} {shape}" for colour in ("red", "green", "blue", "black") for shape in ("circle", "square", "star")]
@@ -183,6 +184,34 @@ def test_the_command_line_ranks_a_table_of_candidates(made: Made, tmp_path: Path
     assert found[0]["predicted_name"] == expected[0][0]["name"]
     one = omnifuse("predict", made.run, "-i", "size=0.5", "-i", "shop=north", "--candidates", tmp_path / "names.csv", "--k", 1)
     assert json.loads(one.stdout)[0]["name"] in NAMES
+
+
+def test_pictures_are_found_by_questions_and_shown_in_the_report(tmp_path: Path) -> None:
+    rows = colour_rows(tmp_path, 60)
+    columns = {
+        "question": {"modality": "text", "vocabulary": 270},
+        "size": "number",
+        "picture": {"modality": "image", "size": 8, "role": "target"},
+    }
+    settings = {"model.dim": 8, "model.heads.picture": {"name": "contrastive", "loss": "sigmoid"}, "train.epochs": 1}
+    pipeline = of.fit(rows, columns=columns, out=tmp_path / "run", settings={**settings, "data.root": str(tmp_path)})
+    pictures = sorted({row["picture"] for row in rows})
+    asked = [{"question": row["question"], "size": row["size"]} for row in rows[:3]]
+    found = pipeline.retrieve(asked, pictures, k=2, root=tmp_path)
+    assert all(pictures[each["candidate"]] == each["picture"] for near in found for each in near)
+    with pytest.raises(OmnifuseError, match="ranking candidates"):
+        pipeline.predict(asked)
+    data = of.Dataset.open(tmp_path / "run" / "dataset").split("test")
+    page = write_report(tmp_path / "run", of.evaluate(pipeline, data), pipeline, data).read_text(encoding="utf-8")
+    assert "see below" in page
+    assert "pipeline.retrieve(" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_a_target_whose_modality_has_no_head_of_its_own_says_which_it_may_have() -> None:
+    with pytest.raises(
+        OmnifuseError, match=r"columns.name: there is no head for text columns by default; name one: model.heads.name=contrastive"
+    ):
+        of.fit(made_rows(20, 0), columns={"size": "number", "name": {"modality": "text", "role": "target"}})
 
 
 def test_what_cannot_be_retrieved_is_said(made: Made) -> None:
