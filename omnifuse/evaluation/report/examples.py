@@ -134,7 +134,7 @@ def _example(kind: Kind, answers: Answers, place: int, inputs: list[Shown], trut
     ranks = kind.ranks(answers)
     if ranks is None:
         return shown
-    return replace(shown, error=f"rank {ranks[place]:g} of {kind.choices(answers):,}" if ranks[place] else "unknown to the model")
+    return replace(shown, error=f"rank {ranks[place]:g}" if ranks[place] else "unknown")
 
 
 def _in_words(pipeline: Pipeline, data: Dataset, target: str, kind: Kind, values: list[Any]) -> list[Words]:
