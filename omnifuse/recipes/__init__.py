@@ -16,10 +16,13 @@ RECIPES = {
     "reviews": "clothing reviews: texts, age, department",
     "covid_xray": "chest X-rays with laboratory values, most of them missing",
     "basicmotions": "four activities from the sensors of a watch",
+    "basicmotions_sensors": "the same with a column for each of its two sensors",
     "arem": "seven activities from radio links, cut into windows",
+    "arem_links": "the same with a column for each link",
     "av_digits_clean": "a written digit and a spoken one",
     "av_digits_degraded": "a noisy written digit and a noisy spoken one",
     "emoji": "emoji with names and keywords, to be prepared",
+    "emoji_retrieval": "which name belongs to the picture of an emoji",
     "textbook": "two vectors through two subnets, side by side: the textbook example of fusion, on made-up numbers",
 }
 

@@ -1,0 +1,1 @@
+"""Emoji: which name belongs to a picture?"""
