@@ -82,10 +82,10 @@ def test_a_changed_recipe_is_refused(small: Path, here: Here):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_comparison_stopped_by_ctrl_c_goes_on_when_it_is_started_again(small: Path):
     words = ["compare", "recipe.yaml", "--fusion", "concat", "--seeds", "1", "--out", "out"]
-    words += ["--set", "train.epochs=60", "--set", "train.batch_size=4"]
+    words += ["--set", "train.epochs=20", "--set", "train.batch_size=4"]
     process = subprocess.Popen([*MAIN, *words], cwd=small, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 200
         while not list(small.glob("out/runs/only-shop-*/0/checkpoints/step-*")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline

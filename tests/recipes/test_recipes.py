@@ -22,7 +22,7 @@ from tests.recipes.conftest import FEW, parts_of, splits_of
 
 Prepare = Callable[[str], Dataset]
 LABORATORY = [f"{name}_val" for name in ("crp", "d-dimer", "factor_xii", "ldh", "lymphocytes", "neutrophils", "pco2", "po2")]
-NATIVE = ["covid_xray", "basicmotions", "arem", "emoji", pytest.param("reviews", marks=pytest.mark.slow)]
+NATIVE = ["covid_xray", "basicmotions", "basicmotions_sensors", "arem", "arem_links", "emoji", pytest.param("reviews", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -276,3 +276,16 @@ def read_samples(path: Path) -> np.ndarray | None:
     if any("" in line for line in words):
         return None
     return np.array(words, dtype=np.float64)
+
+
+@pytest.mark.parametrize(("name", "whole"), [("basicmotions_sensors", "basicmotions"), ("arem_links", "arem")])
+def test_sensors_as_columns_of_their_own_are_the_rows_and_channels_of_the_whole(prepared: Prepare, name: str, whole: str) -> None:
+    from omnifuse.data.modalities.fitting import fit_processors
+
+    apart, together = prepared(name), prepared(whole)
+    assert apart.manifest["splits"] == together.manifest["splits"]
+    names = {}
+    for dataset in (apart, together):
+        processors = fit_processors(dataset.schema, dataset.split("train"), {})
+        names[dataset.path] = [channel for column in dataset.schema.inputs for channel in processors[column].spec.names]
+    assert names[apart.path] == names[together.path], "every channel is in one of the columns"

@@ -61,6 +61,7 @@ def _outcome(outcome: Outcome, results: Mapping[int, Mapping[str, Result]]) -> d
         "sentence": outcome.sentence,
         "best_single": outcome.single,
         "best_fusion": outcome.fusion,
+        "rival": None if outcome.rival is None else {"contender": outcome.rival.key, "gain": _gain(outcome.rival.gain)},
         "ranking": [_standing(standing, outcome.target, results) for standing in outcome.standings],
     }
 
@@ -72,9 +73,13 @@ def _standing(standing: Standing, target: str, results: Mapping[int, Mapping[str
         "contender": key,
         "test": _figure(standing.test),
         "validation": standing.validation,
-        "gain": None if gain is None else {**_figure(gain), "p": gain.p, "p_holm": gain.p_holm},
+        "gain": None if gain is None else {**_gain(gain), "p_holm": gain.p_holm},
         "metrics": {name: fmean(each[name] for each in metrics) for name in metrics[0] if all(name in each for each in metrics)},
     }
+
+
+def _gain(gain: Gain) -> dict[str, Any]:
+    return {**_figure(gain), "p": gain.p}
 
 
 def _figure(figure: Figure | Gain) -> dict[str, Any]:

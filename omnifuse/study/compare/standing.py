@@ -69,6 +69,13 @@ class Standing:
     gain: Gain | None
 
 
+class Rival(NamedTuple):
+    """A single column, not the best one on validation, that the best fusion is not surely better than on test."""
+
+    key: str
+    gain: Gain
+
+
 @dataclass(frozen=True)
 class Outcome:
     """All contenders in one target, the best test figure first, and what follows from them.
@@ -79,6 +86,7 @@ class Outcome:
         rows: of the test split, whose target is known; `groups` of them belong together.
         standings: by rank.
         single, fusion: keys of the best single column and of the best fusion on the validation split; `None` without any.
+        rival: a column that casts doubt on a gain over the best single one; of several the one that is doubted most.
         verdict: whether fusion helps.
         sentence: the same in words.
     """
@@ -90,6 +98,7 @@ class Outcome:
     standings: list[Standing]
     single: str | None
     fusion: str | None
+    rival: Rival | None
     verdict: Verdict
     sentence: str
 
@@ -111,8 +120,9 @@ def outcome_of(target: str, measure: Measure, field: Field) -> Outcome:
 
     The best single column and the best fusion are those with the best mean on the validation split over all seeds; the
     difference between these two is then told on the test split, which has chosen neither. Fusion *helps* when the interval
-    of the gain lies above 0. It *does not help* when the whole interval lies below one point of a hundred (one percent of
-    the error of a number). Else it *cannot be told*.
+    of its gain lies above 0, over this column and over every other one alone: only then is it better than the best of them,
+    whichever that is (intersection–union). It *does not help* when the whole interval of the gain lies below one point of a
+    hundred (one percent of the error of a number). Else it *cannot be told*.
     """
     single = _best("single", measure, field)
     fusion = _best("fusion", measure, field)
@@ -124,7 +134,8 @@ def outcome_of(target: str, measure: Measure, field: Field) -> Outcome:
     first = next(iter(field.scores.values()))
     known = np.unique(np.concatenate([scores.test.clusters for scores in first]))
     rows = round(fmean(len(scores.rows) for scores in first))
-    found = Outcome(target, measure, rows, len(known), standings, single, fusion, "cannot be told", "")
+    rival = _rival(single, fusion, gains, measure, field)
+    found = Outcome(target, measure, rows, len(known), standings, single, fusion, rival, "cannot be told", "")
     verdict = _verdict(found)
     return replace(found, verdict=verdict, sentence=_sentence(replace(found, verdict=verdict)))
 
@@ -141,6 +152,15 @@ def _gains(single: str, measure: Measure, field: Field) -> dict[str, Gain]:
     gains = {key: gain_of(scores, base, measure, field.overlap) for key, scores in field.scores.items() if key != single}
     corrected = holm({key: gain.p for key, gain in gains.items()})
     return {key: gain._replace(p_holm=corrected[key]) for key, gain in gains.items()}
+
+
+def _rival(single: str | None, fusion: str | None, gains: Mapping[str, Gain], measure: Measure, field: Field) -> Rival | None:
+    """The column alone whose distance to the best fusion is least sure, where a gain over the best single column is sure."""
+    if single is None or fusion is None or gains[fusion].interval.low <= 0:
+        return None
+    others = [contender.key for contender in field.contenders if contender.kind == "single" and contender.key != single]
+    each = [Rival(key, gain_of(field.scores[fusion], field.scores[key], measure, field.overlap)) for key in others]
+    return min((rival for rival in each if rival.gain.interval.low <= 0), key=lambda rival: rival.gain.interval.low, default=None)
 
 
 def gain_of(own: Sequence[Scores], other: Sequence[Scores], measure: Measure, overlap: float = 0.0) -> Gain:
@@ -203,7 +223,7 @@ def _verdict(found: Outcome) -> Verdict:
     assert gain is not None, "only the best single column has none"
     worth = WORTH * (1.0 if found.measure.in_points else abs(found.of(found.single).test.interval.mean))
     if gain.interval.low > 0:
-        return "helps"
+        return "helps" if found.rival is None else "cannot be told"
     return "does not help" if gain.interval.high < worth else "cannot be told"
 
 
@@ -216,6 +236,8 @@ def _sentence(found: Outcome) -> str:
     told = gain_words(winner.gain.interval, found.measure)
     against = "over" if winner.gain.interval.mean >= 0 and found.measure.in_points else "against"
     whom = f"{against} the best single modality ({base.contender.columns[0]})"
+    if found.rival is not None:
+        whom += f", but {gain_words(found.rival.gain.interval, found.measure)} against {found.of(found.rival.key).contender.name}"
     if found.verdict == "cannot be told":
         seeds = len(winner.test.seeds)
         return f"it cannot be told with {_seeds(seeds)} and {found.rows:,} test rows whether fusion helps: {told} {whom}"

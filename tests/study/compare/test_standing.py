@@ -116,6 +116,21 @@ def test_the_two_that_are_compared_were_chosen_on_validation_and_not_on_test():
     assert "(image)" in outcome.sentence
 
 
+def test_a_gain_over_the_wrong_column_is_no_help():
+    random = np.random.default_rng(10)
+    by = {
+        "only-image": [scores(right(random, 0.6, 1000), validation=0.8)],
+        "only-text": [scores(right(random, 0.8, 1000), validation=0.79)],
+        "concat": [scores(right(random, 0.8, 1000), validation=0.9)],
+    }
+    outcome = told(by)
+    assert (outcome.single, outcome.verdict) == ("only-image", "cannot be told")
+    assert outcome.rival is not None
+    assert outcome.rival.key == "only-text"
+    assert "points over the best single modality (image), but " in outcome.sentence
+    assert outcome.sentence.endswith(" against text alone")
+
+
 def test_the_best_of_many_that_are_equal_is_seldom_said_to_help():
     random = np.random.default_rng(6)
     claims = 0

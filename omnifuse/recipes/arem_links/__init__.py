@@ -1,0 +1,1 @@
+"""Activities from radio links, a column each."""
