@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,8 @@ def plan(
         prepare_recipe(loaded, recipe.parent, progress=progress)
     with console.status("planning") as status:
         made = size_up(loaded, recipe.parent, ranks=ranks, memory_gb=memory, said=status.update)
-    console.print(by_part(made))
+    console.print(work(made))
+    console.print(held(made))
     for line in totals(made):
         console.print(line)
     console.print(f"\n{made.verdict.sentence}", style="green" if made.verdict.fits else "yellow")
@@ -52,23 +54,35 @@ def plan(
         console.print(f"Figures: {json}")
 
 
-def by_part(made: Plan) -> Table:
-    """A row a part: weights, work, memory at the peak of training, memory for answering."""
+def work(made: Plan) -> Table:
+    """A row a part: its weights, and the FLOP of a row's way through it."""
+    from omnifuse.study.plan.words import amount
+
+    title = f"{made.recipe}: {made.batch_size:,} rows a batch, {made.precision}"
+    rows = {part.name: (part.parameters, part.trained, part.forward_flops, part.training_flops) for part in made.parts}
+    return _table(title, ("weights", "trained", "FLOP a row", "in training"), rows, amount)
+
+
+def held(made: Plan) -> Table:
+    """A row a part: what it holds at the peak of a step, and of answering."""
+    from omnifuse.study.plan.words import size_of
+
+    kinds = ("weights", "gradients", "optimizer", "activations")
+    rows = {part.name: (*(part.training.get(kind, 0) for kind in kinds), sum(part.training.values()), part.serving) for part in made.parts}
+    return _table("memory at the peak of a step, and in use", (*kinds, "in all", "in use"), rows, size_of)
+
+
+def _table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[float]], told: Callable[[float], str]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from omnifuse.study.plan.words import amount, size_of
-
-    kinds = ("gradients", "optimizer", "activations")
-    title = f"{made.recipe}: {made.batch_size:,} rows a batch, {made.precision}"
-    table = Table(title=title, caption="memory at the peak of a step on one device, and for answering")
-    table.add_column("part")
-    for name in ("weights", "trained", "FLOP a row", "in training", *kinds, "memory", "in use"):
-        table.add_column(name, justify="right")
-    for part in made.parts:
-        counts = (part.parameters, part.trained, part.forward_flops, part.training_flops)
-        sizes = [*(part.training.get(kind, 0) for kind in kinds), sum(part.training.values()), part.serving]
-        if any(counts) or sizes[-2]:
-            table.add_row(part.name.replace("_", " "), *map(amount, counts), *map(size_of, sizes))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
+    table.add_column("part", no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right", overflow="fold")
+    for name, figures in rows.items():
+        if any(figures):
+            table.add_row(name.replace("_", " "), *map(told, figures))
     return table
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.study.plan.plan import plan
+from omnifuse.study.plan.ground import Ground
+from omnifuse.study.plan.plan import plan, size_up
+from omnifuse.study.plan.verdict import Verdict, judge
 from omnifuse.train.recipe import Recipe, apply_settings
 from tests.study.plan.plans import recipe_of
 
@@ -44,26 +48,29 @@ def test_a_language_model_is_sized_up_without_its_weights(table: Path, tmp_path:
     assert any("--ranks" in change for change in made.verdict.changes)
 
 
-def test_what_is_advised_makes_it_fit(table: Path) -> None:
-    recipe = recipe_of({"dim": 64, "fusion": "joint"}, batch_size=64)
-    needed = plan(recipe, table).training.bytes
-    tight = plan(recipe, table, memory_gb=needed / 2e9)
-    assert not tight.verdict.fits
-    advice = next(change for change in tight.verdict.changes if change.startswith("--set train.accumulate="))
-    setting = advice.split()[1].rstrip(":")
-    changed = Recipe.make(apply_settings(recipe.dump(), [setting]))
-    assert plan(changed, table, memory_gb=needed / 2e9).verdict.fits
+def test_what_is_advised_makes_it_fit(ground_of: Callable[..., Ground]) -> None:
+    ground = ground_of({"dim": 64, "fusion": "joint"}, batch_size=64)
+    needed = size_up(ground)[1].memory
+    capacity = needed.bytes // 2
+    tight = judge(ground.recipe, needed, needed.of("weights"), 0, capacity, [], here=False)
+    assert not tight.fits and tight.sentence.startswith("It does not fit on one accelerator of ")
+    advice = next(change for change in tight.changes if change.startswith("--set train.accumulate="))
+    changed = Recipe.make(apply_settings(ground.recipe.dump(), [advice.split()[1].rstrip(":")]))
+    assert size_up(replace(ground, recipe=changed))[1].memory.bytes <= capacity
 
 
 def test_a_cluster_takes_the_simplest_strategy_that_fits(table: Path) -> None:
-    recipe = recipe_of({"dim": 128, "fusion": {"name": "joint", "depth": 6}})
-    roomy = plan(recipe, table, ranks=4)
-    assert (roomy.verdict.fits, roomy.verdict.strategy) == (True, "DDP")
-    copied, divided = roomy.cluster
-    tight = plan(recipe, table, ranks=4, memory_gb=(copied.memory.bytes + divided.memory.bytes) / 2e9)
-    assert (tight.verdict.fits, tight.verdict.strategy) == (True, "FSDP2")
-    hopeless = plan(recipe, table, ranks=4, memory_gb=divided.memory.bytes / 2e9)
-    assert not hopeless.verdict.fits and hopeless.verdict.changes
+    recipe = recipe_of({"dim": 64, "fusion": {"name": "joint", "depth": 2}})
+    made = plan(recipe, table, ranks=2)
+    assert (made.verdict.fits, made.verdict.strategy) == (True, "DDP")
+    copied, divided = (rank.memory.bytes for rank in made.cluster)
+    assert divided < copied
+
+    def with_room_for(size: int) -> Verdict:
+        return judge(recipe, made.training, made.training.of("weights"), 0, size, made.cluster, here=False)
+
+    assert with_room_for(divided).strategy == "FSDP2" and with_room_for(divided).fits
+    assert not with_room_for(divided // 2).fits and with_room_for(divided // 2).changes
 
 
 @pytest.mark.parametrize(("options", "told"), [({"ranks": 0}, "--ranks: 0"), ({"memory_gb": 0}, "--memory: 0"), ({"ranks": 5}, "5 ranks")])
