@@ -97,8 +97,6 @@ class LanguageModel(Vocabulary):
         self.network: Any = tune(network if speaks else network.base_model, config)
         self.takes = _arguments(self.body)
         _check(network, self)
-        if not speaks and not self.begin:
-            self.embedding.requires_grad_(False)  # no word is ever read
 
     @property
     def body(self) -> Any:
@@ -171,7 +169,7 @@ def shared_languages(parts: Mapping[str, PartConfig]) -> dict[str, list[Language
     for places in naming_alike(parts):
         config = parts[places[0]]
         assert isinstance(config, TunedConfig)
-        language = LanguageModel(config, speaks=True)
+        language = LanguageModel(config, speaks=any(place.startswith("model.heads.") for place in places))
         made |= {place: [language] for place in places}
     return made
 
@@ -180,6 +178,8 @@ def hold(part: nn.Module, config: TunedConfig, shared: LanguageModel | None, spe
     """Give a part its `language`: one of its own, or the shared one, whose weights then belong to the whole model and not to it."""
     if shared is None:
         part.language = LanguageModel(config, speaks)
+        if not speaks and not part.language.begin:
+            part.language.embedding.requires_grad_(False)  # no word is ever read
     else:
         object.__setattr__(part, "language", shared)
 

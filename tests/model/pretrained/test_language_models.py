@@ -300,6 +300,20 @@ def test_words_of_another_network_stay_as_they_were_trained() -> None:
     assert torch.isfinite(model(given)["answer"].per_row).all()
 
 
+def test_a_fusion_that_reads_words_learns_in_full_without_what_only_speaks() -> None:
+    model = str(folder_of("llama"))
+    words, fusion = {"name": "words", "model": model}, {"name": "llm", "model": model, "tune": "full"}
+    config = ModelConfig.parse({"dim": 32, "fusion": fusion, "encoders": {"asked": words}})
+    processor = texts_for(CausalLMHeadConfig(model=model))
+    torch.manual_seed(3)
+    made = MultimodalModel(config, {"asked": processor.spec}, {"price": ValueSpec(modality="number")})
+    assert not any("lm_head" in name for name in made.state_dict())
+    price = Values(torch.randn(ROWS), torch.ones(ROWS, dtype=torch.bool))
+    loss = made({"asked": processor.encode(["is it red?", "no, it is green", None, "yes"]), "price": price})["price"]
+    loss.per_row.mean().backward()
+    assert all(parameter.grad is not None for parameter in made.parameters() if parameter.requires_grad)
+
+
 # What is refused
 
 
