@@ -42,8 +42,8 @@ def plan(
         prepare_recipe(loaded, recipe.parent, progress=progress)
     with console.status("planning") as status:
         made = size_up(loaded, recipe.parent, ranks=ranks, memory_gb=memory, said=status.update)
-    console.print(work(made))
-    console.print(held(made))
+    for table in (work(made), held(made)):
+        console.print(table, "")
     for line in totals(made):
         console.print(line)
     console.print(f"\n{made.verdict.sentence}", style="green" if made.verdict.fits else "yellow")
