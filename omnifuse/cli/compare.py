@@ -54,7 +54,7 @@ def compare(
     with counting("reading") as progress:
         prepare_recipe(loaded, recipe.parent, progress=progress)
     with runs_bar() as bar:
-        comparison = run(loaded, folder, base=recipe.parent, seeds=seeds, divide=divide, watcher=bar, **chosen)
+        comparison = run(loaded, folder, base=recipe.parent, seeds=seeds, divide=divide, observer=bar, **chosen)
     _show(comparison)
     console.print(f"\nReport: {comparison.page}")
 

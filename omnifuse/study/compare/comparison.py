@@ -62,7 +62,7 @@ def compare(
     subsets: Sequence[Sequence[str]] = (),
     seeds: int = 3,
     divide: bool = False,
-    watcher: Watcher | None = None,
+    observer: Watcher | None = None,
 ) -> Comparison:
     """Train every contender with every seed for the same number of steps, judge all on the same rows, and tell them apart.
 
@@ -81,7 +81,7 @@ def compare(
         subsets: sets of input columns that are fused without the others.
         seeds: how many; they are the recipe's seed and those that follow it.
         divide: divide the rows anew with each seed, in place of once with the recipe's.
-        watcher: told what happens.
+        observer: told what happens.
 
     Raises:
         OmnifuseError: `out` holds another comparison, or anything in the recipe or the words that cannot be used.
@@ -91,11 +91,11 @@ def compare(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise OmnifuseError("compare trains its models one after another in one process; start it without a launcher")
     recipe.columns.check_trainable()
-    out, base, watcher = Path(out), Path(base or Path.cwd()), watcher or Unwatched()
+    out, base, observer = Path(out), Path(base or Path.cwd()), observer or Unwatched()
     taking_part = gather(recipe, fusions, encoders, subsets)
-    datasets = _prepare(recipe, base, seeds, divide, watcher)
+    datasets = _prepare(recipe, base, seeds, divide, observer)
     _claim(out, recipe, datasets, divide)
-    runs = Runs(out, recipe, base, datasets, watcher)
+    runs = Runs(out, recipe, base, datasets, observer)
     left_out = dict(taking_part.left_out)
     contenders, results = taking_part.contenders, dict[int, dict[str, Result]]()
     comparison: Comparison | None = None
@@ -122,7 +122,7 @@ def check_folder(out: Path) -> None:
         raise OmnifuseError(f"{out}: holds files that are not a comparison; choose another --out")
 
 
-def _prepare(recipe: Recipe, base: Path, seeds: int, divide: bool, watcher: Watcher) -> dict[int, Dataset]:
+def _prepare(recipe: Recipe, base: Path, seeds: int, divide: bool, observer: Watcher) -> dict[int, Dataset]:
     """The dataset of each seed; the same one for all where rows are divided once."""
     first = _prepared(recipe, base)
     chosen = [recipe.seed + number for number in range(seeds)]
@@ -130,7 +130,7 @@ def _prepare(recipe: Recipe, base: Path, seeds: int, divide: bool, watcher: Watc
         return dict.fromkeys(chosen, first)
     others = {seed: _prepared(recipe.model_copy(update={"seed": seed}), base) for seed in chosen[1:]}
     if any(other.manifest["content"] == first.manifest["content"] for other in others.values()):
-        watcher.said("the recipe says itself which rows are in which split: every seed has the same division")
+        observer.said("the recipe says itself which rows are in which split: every seed has the same division")
     return {recipe.seed: first, **others}
 
 

@@ -82,14 +82,14 @@ class Runs:
         recipe: what all have in common.
         base: folder that its paths are relative to.
         datasets: by seed.
-        watcher: told what happens.
+        observer: told what happens.
     """
 
     out: Path
     recipe: Recipe
     base: Path
     datasets: Mapping[int, Dataset]
-    watcher: Watcher
+    observer: Watcher
 
     def round(self, contenders: Sequence[Contender], seed: int, total: int, done: int) -> dict[str, Result | Failure]:
         """Every contender with one seed.
@@ -103,10 +103,10 @@ class Runs:
         for number, contender in enumerate(contenders, start=done + 1):
             folder = self.out / "runs" / contender.key / str(seed)
             if (found := self._finished(folder, seed)) is None:
-                self.watcher.run_begins(number, total, contender.name, seed)
+                self.observer.run_begins(number, total, contender.name, seed)
                 began = time.perf_counter()
                 found = self._train(contender, seed, folder)
-                self.watcher.run_ends(time.perf_counter() - began, found if isinstance(found, Result) else None)
+                self.observer.run_ends(time.perf_counter() - began, found if isinstance(found, Result) else None)
             results[contender.key] = found
         return results
 
@@ -129,7 +129,7 @@ class Runs:
         recipe, dataset = contender.recipe(self.recipe, seed), self.datasets[seed]
         compare_run(folder, run_identity(recipe, dataset))
         try:
-            pipeline = train(recipe, folder, base=self.base, resume=True, observer=self.watcher, prepared=dataset)
+            pipeline = train(recipe, folder, base=self.base, resume=True, observer=self.observer, prepared=dataset)
             metrics = judge_run(pipeline, dataset, recipe.evaluate.batch_size, folder / SCORES)
             self._measure(contender, pipeline, dataset)
         except (OmnifuseError, torch.OutOfMemoryError) as error:
@@ -153,5 +153,5 @@ class Runs:
         if (folder / RUN).exists():
             write_json(folder / FAILED, {"reason": reason})
         gc.collect()  # the traceback held the model
-        self.watcher.said(f"left out: {reason}")
+        self.observer.said(f"left out: {reason}")
         return Failure(seed, reason)

@@ -149,9 +149,9 @@ def test_runs_are_made_small_and_can_be_used(exclusive: tuple[Path, Recipe, Comp
 def test_what_is_finished_is_not_trained_again_and_more_can_be_added(exclusive: tuple[Path, Recipe, Comparison]):
     folder, recipe, comparison = exclusive
     notes = Notes()
-    again = compare(recipe, folder / "out", base=folder, fusions=["concat", "product"], seeds=3, watcher=notes)
+    again = compare(recipe, folder / "out", base=folder, fusions=["concat", "product"], seeds=3, observer=notes)
     assert (notes.begun, again.about) == ([], comparison.about)
-    more = compare(recipe, folder / "out", base=folder, fusions=["product", "gated"], seeds=1, watcher=notes)
+    more = compare(recipe, folder / "out", base=folder, fusions=["product", "gated"], seeds=1, observer=notes)
     assert notes.begun == [("gated", 0)]
     assert {each.contender.key for each in more.outcomes["answer"].standings if each.contender.kind == "fusion"} == {"product", "gated"}
 
@@ -161,10 +161,10 @@ def test_a_comparison_that_was_killed_goes_on_to_the_same_figures(exclusive: tup
     words: dict[str, Any] = {"base": folder, "fusions": ["concat", "product"], "seeds": 1}
     whole = compare(recipe, folder / "out", **words)
     with pytest.raises(KeyboardInterrupt):
-        compare(recipe, tmp_path / "out", watcher=Notes(stop_after=8 + 5), **words)  # in the sixth epoch of the second run
+        compare(recipe, tmp_path / "out", observer=Notes(stop_after=8 + 5), **words)  # in the sixth epoch of the second run
     assert not (tmp_path / "out" / "compare.json").exists()
     notes = Notes()
-    again = compare(recipe, tmp_path / "out", watcher=notes, **words)
+    again = compare(recipe, tmp_path / "out", observer=notes, **words)
     assert notes.begun[0] == ("right alone", 0), "the first run was finished"
     assert notes.done[0] == 30, "the second goes on after its fifth epoch of six steps"
     assert set(notes.done[1:]) == {0}
@@ -203,7 +203,7 @@ def test_a_contender_whose_loss_diverges_is_told_and_the_others_go_on(tmp_path: 
     words: dict[str, Any] = {"base": tmp_path, "fusions": ["explodes", "concat"], "seeds": 2}
     try:
         notes = Notes()
-        comparison = compare(recipe, tmp_path / "out", watcher=notes, **words)
+        comparison = compare(recipe, tmp_path / "out", observer=notes, **words)
         (left,) = comparison.about["left_out"]
         assert left["name"] == "explodes"
         assert left["reason"].startswith("with seed 0: train: the loss became nan")
@@ -213,7 +213,7 @@ def test_a_contender_whose_loss_diverges_is_told_and_the_others_go_on(tmp_path: 
         assert ("explodes", 1) not in notes.begun, "it is not trained with the other seeds"
         assert left["reason"] in comparison.page.read_text(encoding="utf-8").replace("&#39;", "'")
         again = Notes()
-        compare(recipe, tmp_path / "out", watcher=again, **words)
+        compare(recipe, tmp_path / "out", observer=again, **words)
         assert again.begun == [], "nor a second time"
     finally:
         FUSIONS._entries.pop("explodes")
