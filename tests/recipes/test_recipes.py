@@ -22,7 +22,15 @@ from tests.recipes.conftest import FEW, parts_of, splits_of
 
 Prepare = Callable[[str], Dataset]
 LABORATORY = [f"{name}_val" for name in ("crp", "d-dimer", "factor_xii", "ldh", "lymphocytes", "neutrophils", "pco2", "po2")]
-NATIVE = ["covid_xray", "basicmotions", "basicmotions_sensors", "arem", "arem_links", "emoji", pytest.param("reviews", marks=pytest.mark.slow)]
+NATIVE = [
+    "covid_xray",
+    "basicmotions",
+    "basicmotions_sensors",
+    "arem",
+    "arem_links",
+    "emoji",
+    pytest.param("reviews", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("name", RECIPES)
