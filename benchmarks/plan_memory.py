@@ -75,6 +75,9 @@ def main() -> None:
         how, recipe = arguments.child
         print(json.dumps({"plan": planned, "real": trained}[how](Path(recipe))))
         return
+    import torch
+
+    torch.set_num_threads(arguments.threads)  # as those that are measured have, for the record
     done = {entry["case"] for entry in kept("plan_memory")}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
