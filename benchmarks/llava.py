@@ -258,12 +258,13 @@ def write_page() -> None:
                 f" | {entry['shuffled']['question']:.3f} | {entry['epochs']:g} | {entry['train_s']:.0f} s"
                 f" | {entry['weights']:,} | {entry['trained']:,} |"
             )
+    if "llm" in stages:
+        lines += ["", "The last line is no stage: the same language model as the fusion `llm`, for labels (head `category`)."]
     lines += [
         "",
         "One seed. The run of stage 2 was loaded anew without the folder of its language model and wrote the same answers. There is",
-        "no pretrained image encoder here, so stage 1 trains one with the projector, which LLaVA does not. The last line is no",
-        "stage: the same language model as the fusion `llm`, which gives labels in place of words (head `category`). Training time",
-        "is of one thread, beside much other work on the machine: it says little.",
+        "no pretrained image encoder here, so stage 1 trains one with the projector, which LLaVA does not. Training time is of one",
+        "thread, beside much other work on the machine: it says little.",
         "",
         f"{machine['cpu']}, {machine['cores']} cores, PyTorch {machine['torch']}, {machine['date']}, seed {machine['seed']}.",
         "",
