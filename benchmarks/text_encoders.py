@@ -186,7 +186,7 @@ def recipe_of(contender: dict[str, Any], work: Path, seed: int, rows: str, **cha
             "data": {
                 "source": table.name,
                 "store": "timed.dataset" if rows == "timed" else "reviews.dataset",
-                "split": {"column": PART},
+                "split": {"column": PART, "validation": 0.1 if rows == "all" else 0.0},
                 "clean": {"near_duplicates": "off"},
             },
             "model": {**contender["model"], **changed.get("model", {})},
