@@ -97,11 +97,11 @@ def test_files_beside_the_table_are_found(tmp_path: Path, here: Here) -> None:
     assert f"{len({row['picture'] for row in rows})} different media files" in ended.out
 
 
-def test_a_target_that_no_head_answers_is_told(tmp_path: Path, here: Here) -> None:
+def test_a_target_of_several_labels_is_a_set(tmp_path: Path, here: Here) -> None:
     write_rows(tmp_path / "films.csv", [{"genres": row["genres"], "face": row["face"]} for row in _films(60)])
-    line = here(tmp_path, "init", "films.csv", "--target", "genres").line
-    assert "target: genres is a set column" in line
-    assert not (tmp_path / "recipe.yaml").exists()
+    assert here(tmp_path, "init", "films.csv", "--target", "genres").code == 0
+    genres = _written(tmp_path / "recipe.yaml")["columns"]["genres"]
+    assert (genres["modality"], genres["role"]) == ("set", "target")
 
 
 def test_one_column_is_too_few(tmp_path: Path, here: Here) -> None:

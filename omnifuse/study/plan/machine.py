@@ -93,7 +93,7 @@ def product_rate(device: torch.device, precision: str) -> float:
     return 2 * SIDE**3 / median(times)
 
 
-def time_training(ground: Ground, flops: float, once: float, needed: int) -> Time:
+def time_training(ground: Ground, flops: float, once: float, needed: int, capacity: int) -> Time:
     """Time some steps where they fit, else estimate: FLOP of a step / FLOP a second of a large product.
 
     Args:
@@ -101,11 +101,12 @@ def time_training(ground: Ground, flops: float, once: float, needed: int) -> Tim
         flops: of a step.
         once: of frozen networks that read a batch.
         needed: bytes that a step takes.
+        capacity: bytes that there are by what was said; a model that would not fit into them is not tried.
     """
     device = device_of(ground)
     rate = product_rate(device, ground.recipe.train.precision)
     estimates = flops / rate, once / rate
-    tried = needed <= ROOM * free_memory(device) and sum(estimates) <= LONGEST_STEP_S
+    tried = needed <= min(capacity, ROOM * free_memory(device)) and sum(estimates) <= LONGEST_STEP_S
     steps, features = _steps(ground, device) if tried else ([], estimates[1])
     return Time(median(steps) if steps else estimates[0], ground.steps, len(steps), rate, ground.reading_s, features, str(device))
 

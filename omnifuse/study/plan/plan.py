@@ -163,7 +163,7 @@ def plan(
         served=served,
         served_whole=whole,
         host=host,
-        time=time_training(ground, training.flops, sum(training.once.values()), needed),
+        time=time_training(ground, training.flops, sum(training.once.values()), needed, capacity),
         capacity=capacity,
         cluster=cluster,
         verdict=judge(recipe, training.memory, trained, sum(host.values()) if on_cpu else 0, capacity, cluster, here),
