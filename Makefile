@@ -14,7 +14,7 @@ demo: .venv/ready  ## the main job on real data, into runs/demo
 	$(BIN)/omnifuse demo --out runs/demo
 
 test: .venv/ready  ## all tests but the long ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -q -m "not slow"
 
 slow: .venv/ready  ## the long tests
 	$(BIN)/python -m pytest -q -m slow
