@@ -16,25 +16,29 @@ from omnifuse.train.fit import prepare_recipe, train
 from omnifuse.train.recipe import Recipe
 from tests.pipeline.frozen_run import equal_weights, recipe
 
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def command(folder: Path, run: str, *more: str) -> subprocess.Popen[bytes]:
+    """`omnifuse train` in a process of its own, with one thread: another number of threads may give other last bits."""
+    script = "from omnifuse.cli.main import main; main()"
+    arguments = ["train", str(folder / "recipe.yaml"), "--out", str(folder / run), "--set", "train.checkpoint_steps=1", *more]
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole = recipe(tmp_path)
-    train(whole, tmp_path / "whole", base=tmp_path)
-    store = prepare_recipe(whole, tmp_path).store
-    for path in (store / "features").rglob("*.safetensors"):
+    (tmp_path / "recipe.yaml").write_text(json.dumps(whole.dump()))
+    assert command(tmp_path, "whole").wait() == 0
+    for path in (prepare_recipe(whole, tmp_path).store / "features").rglob("*.safetensors"):
         path.unlink()
-    (tmp_path / "recipe.yaml").write_text(json.dumps({**whole.dump(), "data": {**whole.dump()["data"], "source": "rows.jsonl"}}))
-    script = "from omnifuse.cli.main import main; main()"
-    arguments = ["train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "killed"), "--set", "train.checkpoint_steps=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments], env=environment, stdout=subprocess.DEVNULL)
+    process = command(tmp_path, "killed")
     deadline = time.monotonic() + 50
     while not list((tmp_path / "killed" / "checkpoints").glob("step-*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    again = Recipe.make({**whole.dump(), "train": {**whole.dump()["train"], "checkpoint_steps": 1}})
-    train(again, tmp_path / "killed", base=tmp_path, resume=True)
+    assert process.wait() == -signal.SIGKILL, "killed in the middle of its work"
+    assert command(tmp_path, "killed", "--resume").wait() == 0
     assert equal_weights(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -45,7 +49,7 @@ def test_two_ranks_share_what_they_keep(tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py")]
     done = subprocess.run(
         [*launcher, "train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "two")],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=240,

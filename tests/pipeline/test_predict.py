@@ -104,7 +104,7 @@ def test_every_column_may_be_absent_in_every_way(trained: Trained, name: str, ho
 
 def test_a_row_without_anything_is_answered(trained: Trained) -> None:
     bare, nothing = trained.pipeline.predict([{}, dict.fromkeys(INPUTS)])
-    assert bare == nothing
+    same([bare], [nothing])  # two rows of one batch: their last bits may differ by their places in it
     assert bare["answer"] in ("yes", "no")
     assert math.isfinite(bare["price"])
 
