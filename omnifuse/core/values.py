@@ -39,6 +39,12 @@ class Values:
         mask = None if self.mask is None else self.mask[index]
         return replace(self, data=self.data[index], present=self.present[index], mask=mask)
 
+    def keep(self, present: Tensor) -> Values:
+        """The values with the rows where `present` (B,) is false made absent: zeros, as if they had never been there."""
+        here = self.present & present
+        mask = None if self.mask is None else self.mask & here.unsqueeze(1)
+        return replace(self, data=torch.where(here.view(-1, *[1] * (self.data.ndim - 1)), self.data, 0), present=here, mask=mask)
+
 
 @dataclass(frozen=True)
 class Features(Values):

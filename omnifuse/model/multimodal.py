@@ -5,7 +5,7 @@ values ──encoders──▶ tokens ──fusion──▶ fused ──heads─
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class MultimodalModel(nn.Module):
         self.languages = nn.ModuleList(dict.fromkeys(language for [language] in shared.values()))
         self.encoders = ColumnModules({name: _encoder(config, name, spec, shared) for name, spec in inputs.items()})
         self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
-        absent = {n: spec.optional or dropped[n] > 0 for n, spec in inputs.items()}
+        absent = {n: spec.optional or dropped[n] > 0 or n in targets for n, spec in inputs.items()}
         self.fusion = FUSIONS.build(config.fusion, absent, config.dim, *shared.get("model.fusion", []))
         self.heads = ColumnModules({name: _head(config, name, spec, shared) for name, spec in targets.items()})
         self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
@@ -57,23 +57,26 @@ class MultimodalModel(nn.Module):
         """The tokens of all columns are brought together; in training some of them may be left out by chance."""
         return self.fusion(tokens if self.modality_dropout is None else self.modality_dropout(tokens))
 
-    def outputs(self, fused: Fused) -> dict[str, Any]:
-        """Each head reads what is fused."""
-        return {name: self.heads[name](fused) for name in self.heads}
+    def outputs(self, fused: Fused, targets: Iterable[str] | None = None) -> dict[str, Any]:
+        """Each head reads what is fused; only those of some targets, where they are named."""
+        return {name: self.heads[name](fused) for name in (self.heads if targets is None else targets)}
 
     def answers(self, outputs: Mapping[str, Any]) -> dict[str, Tensor]:
-        """What each head says: probabilities (B, K) or values (B,), or whatever its kind of target wants."""
-        return {name: self.head(name).predict(output) for name, output in outputs.items()}
+        """What each head says that has one answer: probabilities (B, K) or values (B,), or whatever its kind of target wants."""
+        return {name: self.head(name).predict(output) for name, output in outputs.items() if self.head(name).predicts}
 
     def losses(self, outputs: Mapping[str, Any], batch: Batch) -> dict[str, Loss]:
         """How wrong each head is, by row."""
         return {name: Loss(self.head(name).loss(output, batch[name]), batch[name].present) for name, output in outputs.items()}
 
-    def forward(self, batch: Batch) -> dict[str, Loss]:
-        """Training: encode, fuse, and compare with the targets in the batch; and so for each column alone, where that is asked for."""
-        tokens = self.encode(batch)
-        losses = self.losses(self.outputs(self.fuse(tokens)), batch)
-        return losses if self.unimodal is None else self.unimodal.add(losses, tokens, batch)
+    def forward(self, inputs: Batch, targets: Batch | None = None) -> dict[str, Loss]:
+        """Training: encode, fuse, and compare with the targets, which one batch may hold as well; and so for each column alone, where
+        that is asked for.
+        """
+        targets = inputs if targets is None else targets
+        tokens = self.encode(inputs)
+        losses = self.losses(self.outputs(self.fuse(tokens)), targets)
+        return losses if self.unimodal is None else self.unimodal.add(losses, tokens, targets)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Use: encode, fuse, answer."""

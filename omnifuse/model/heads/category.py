@@ -9,6 +9,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import CategoryHeadConfig
 from omnifuse.model.heads.head import Head, perceptron
+from omnifuse.model.heads.sampling import RowNoise, Sampling, draw_one
 
 
 class CategoryHead(Head):
@@ -35,3 +36,7 @@ class CategoryHead(Head):
     def answer(self, prediction: Tensor) -> Tensor:
         """The most probable label (B,)."""
         return prediction.argmax(dim=-1)
+
+    def draw(self, prediction: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """A label (B,) with its probability."""
+        return draw_one(prediction, noise, sampling)

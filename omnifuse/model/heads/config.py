@@ -13,7 +13,7 @@ from omnifuse.core.spec import InputSpec
 from omnifuse.model.pretrained.config import TunedConfig
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-Tells = Literal["label", "labels", "number", "quantiles", "ranking", "embedding", "text"]
+Tells = Literal["label", "labels", "number", "quantiles", "ranking", "embedding", "text", "sample"]
 
 
 class HeadConfig(PartConfig):
@@ -21,7 +21,8 @@ class HeadConfig(PartConfig):
 
     `tells` is the kind of its predictions, which says how they are shown and judged: probabilities (B, K) of one `label`
     or of several `labels`, a `number` (B,), its `quantiles` (B, Q), scores (B, K) for a `ranking`, an `embedding` (B, E)
-    to be compared with those of candidates, or the ids (B, L) of a `text`.
+    to be compared with those of candidates, the ids (B, L) of a `text`, or a `sample` that is drawn when it is asked for: such a head
+    has no best answer.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ()
@@ -206,6 +207,73 @@ class CausalLMHeadConfig(HeadConfig, TunedConfig):
             raise OmnifuseError(f"{where}.model: name a causal language model, by its folder or its name on the hub")
 
 
+class DecoderHeadConfig(HeadConfig):
+    """Text from a transformer of its own that reads what is fused, trained from scratch with the column's tokens.
+
+    Attributes:
+        depth: number of blocks.
+        heads: attention heads.
+        dropout: in training, in every block.
+        label_smoothing: share of the probability that is spread over all tokens.
+        max_new_tokens: longest answer; by default as long as the column allows.
+        beams: answers that are followed up at the same time; 1 is greedy.
+    """
+
+    modalities = ("text",)
+    name: str = "decoder"
+    depth: Annotated[int, Field(ge=1, le=200)] = 2
+    heads: Annotated[int, Field(ge=1)] = 4
+    dropout: Dropout = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    beams: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @property
+    def tells(self) -> Tells:
+        """The ids of a text."""
+        return "text"
+
+
+class FlowHeadConfig(HeadConfig):
+    """Pictures, sounds, series and points, drawn by following a flow from noise to data.
+
+    Attributes:
+        network: which network tells the velocity: `unet`, convolutions that halve and double, `dit`, a transformer over patches, or
+            `auto`: `dit` for points and for what has more than 4,096 places, else `unet`.
+        width: channels of the U-Net at full size, which double at each halving, or width of the transformer; by default 32, or 256.
+        depth: halvings of the U-Net, or blocks of the transformer; by default 2, or 6.
+        heads: attention heads.
+        patch: places along each side of a patch of the transformer.
+        unconditional: share of the rows that learn without what is fused, so that guidance has something to push away from.
+        guidance: how far samples are pushed towards what is fused; 1 leaves them as they are.
+        steps: from noise to data.
+        solver: `euler`, one look at the velocity a step, or `heun`, two.
+        mels, hop_s, window_s: bands and frames of the spectrogram that stands for a sound.
+        max_s: longest sound that is made; by default the longest the column allows.
+    """
+
+    modalities = ("image", "audio", "series", "points")
+    name: str = "flow"
+    network: Literal["auto", "unet", "dit"] = "auto"
+    width: Annotated[int, Field(ge=8, le=65536)] | None = None
+    depth: Annotated[int, Field(ge=1, le=200)] | None = None
+    heads: Annotated[int, Field(ge=1)] = 4
+    patch: Annotated[int, Field(ge=1, le=256)] = 2
+    unconditional: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    guidance: Annotated[float, Field(ge=0, le=100)] = 2.5
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 25
+    solver: Literal["euler", "heun"] = "euler"
+    mels: Annotated[int, Field(ge=8, le=512)] = 40
+    hop_s: Annotated[float, Field(gt=0, le=1)] = 0.016
+    window_s: Annotated[float, Field(gt=0, le=4)] = 0.032
+    max_s: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def tells(self) -> Tells:
+        """Samples."""
+        return "sample"
+
+
 HEADS = Registry(
     "head",
     {
@@ -216,6 +284,8 @@ HEADS = Registry(
         RankingHeadConfig: "omnifuse.model.heads.ranking:RankingHead",
         ContrastiveHeadConfig: "omnifuse.model.heads.contrastive:ContrastiveHead",
         CausalLMHeadConfig: "omnifuse.model.heads.causal_lm:CausalLMHead",
+        DecoderHeadConfig: "omnifuse.model.heads.decoder:DecoderHead",
+        FlowHeadConfig: "omnifuse.model.heads.flow:FlowHead",
     },
 )
 DEFAULT_HEADS: dict[str, PartConfig] = {
@@ -223,4 +293,9 @@ DEFAULT_HEADS: dict[str, PartConfig] = {
     "number": NumberHeadConfig(),
     "set": SetHeadConfig(),
     "id": RankingHeadConfig(),
+    "text": DecoderHeadConfig(),
+    "image": FlowHeadConfig(),
+    "audio": FlowHeadConfig(),
+    "series": FlowHeadConfig(),
+    "points": FlowHeadConfig(),
 }

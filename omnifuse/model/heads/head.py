@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import PerceptronConfig
+from omnifuse.model.heads.sampling import RowNoise, Sampling
 
 
 class Loss(NamedTuple):
@@ -24,7 +25,12 @@ class Head(nn.Module, ABC):
     A subclass is built as `Class(config, spec, dim)`: the options, what the processor of the target promises, and the
     width D of what is fused. Heads whose options say `encodes_target` are built as `Class(config, spec, dim, encoder)`,
     with an encoder for the target. Rows whose target is absent get a loss too; whoever averages leaves them out.
+
+    Attributes:
+        predicts: whether it has one best answer; a head that only draws samples has none.
     """
+
+    predicts: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, fused: Fused) -> Any:
@@ -41,6 +47,15 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def answer(self, prediction: Tensor) -> Tensor:
         """(B, …) one answer a row, in the form the processor of the target decodes; none where the prediction is an `embedding`."""
+
+    def generate(self, output: Any, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """(B, …) one answer a row as `answer` gives it, drawn where the head draws or a temperature asks for it."""
+        prediction = self.predict(output)
+        return self.answer(prediction) if sampling.temperature is None else self.draw(prediction, noise, sampling)
+
+    def draw(self, prediction: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """(B, …) one of the answers that the prediction allows; of a head that knows but one, that."""
+        return self.answer(prediction)
 
 
 def perceptron(config: PerceptronConfig, dim: int, outputs: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import NumberHeadConfig
 from omnifuse.model.heads.head import Head, perceptron
+from omnifuse.model.heads.sampling import RowNoise, Sampling
 
 
 class NumberHead(Head):
@@ -52,3 +53,20 @@ class NumberHead(Head):
     def answer(self, prediction: Tensor) -> Tensor:
         """The number itself, or the middle one of the quantiles."""
         return prediction[:, self.middle] if self.levels else prediction
+
+    def draw(self, prediction: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """Of quantiles, the value (B,) at a random level, linear between those that are known and constant beyond; else the number.
+
+        A temperature moves the value towards the middle or away from it.
+        """
+        if not self.levels:
+            return prediction
+        levels_Q = torch.tensor(self.levels, device=prediction.device)
+        level_B = noise.uniform().to(prediction).clamp(levels_Q[0], levels_Q[-1])
+        upper_B = torch.searchsorted(levels_Q, level_B).clamp(min(1, len(levels_Q) - 1), len(levels_Q) - 1)
+        lower_B = (upper_B - 1).clamp(min=0)
+        low_B, high_B = (prediction.gather(1, place_B[:, None]).squeeze(1) for place_B in (lower_B, upper_B))
+        width_B = (levels_Q[upper_B] - levels_Q[lower_B]).clamp(min=1e-9)
+        value_B = low_B + (high_B - low_B) * (level_B - levels_Q[lower_B]) / width_B
+        middle_B = self.answer(prediction)
+        return middle_B + (sampling.temperature or 1.0) * (value_B - middle_B)

@@ -14,6 +14,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import OrdinalHeadConfig
 from omnifuse.model.heads.head import Head, perceptron
+from omnifuse.model.heads.sampling import RowNoise, Sampling, draw_one
 
 
 class OrdinalHead(Head):
@@ -76,3 +77,7 @@ class OrdinalHead(Head):
             return below_BK + above_BK
         between = torch.log(-torch.expm1(-F.softplus(self.steps).clamp(min=1e-6)))
         return below_BK + above_BK + F.pad(between, (1, 1))
+
+    def draw(self, prediction: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """A label (B,) with its probability."""
+        return draw_one(prediction, noise, sampling)

@@ -9,6 +9,7 @@ from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Fused, Values
 from omnifuse.model.heads.config import SetHeadConfig
 from omnifuse.model.heads.head import Head, perceptron
+from omnifuse.model.heads.sampling import RowNoise, Sampling
 
 
 class SetHead(Head):
@@ -41,3 +42,8 @@ class SetHead(Head):
     def answer(self, prediction: Tensor) -> Tensor:
         """(B, K) float32, 1 for the labels that are probable enough."""
         return (prediction >= self.threshold).float()
+
+    def draw(self, prediction: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """(B, K) float32, 1 for the labels that are drawn, each with its probability σ(x/temperature)."""
+        logits_BK = prediction.double().logit(eps=1e-12) / (sampling.temperature or 1.0)
+        return (noise.uniform(prediction.shape[1]).to(logits_BK) < logits_BK.sigmoid()).float()
