@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from omnifuse.core.atomic import read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
@@ -19,6 +17,7 @@ from omnifuse.data.prepare import prepare
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.config import EvaluateConfig
+from omnifuse.evaluation.intervals import bootstrap_interval
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.pipeline.pipeline import Pipeline
@@ -117,7 +116,7 @@ def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig
         kind = kind_of(pipeline.head_config(target))
         metrics[target] = kind.metrics(given)
         details["floor"][target] = kind.floor(given)
-        details["intervals"][target] = {kind.main: _interval(kind.row_scores(given), seed)}
+        details["intervals"][target] = {kind.main: bootstrap_interval(kind.row_scores(given), seed)}
         if given.shuffled:
             details["shuffle"][target] = shuffle_test(target, kind, given)
         for key, table in kind.tables(given).items():
@@ -129,11 +128,3 @@ def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig
 def target_metrics(pipeline: Pipeline, target: str, answers: Answers) -> dict[str, float]:
     """The metrics of one target."""
     return kind_of(pipeline.head_config(target)).metrics(answers)
-
-
-def _interval(scores: np.ndarray, seed: int, draws: int = 1000) -> list[float]:
-    """95 % bootstrap interval over rows of the mean (Efron 1979), percentile method."""
-    generator = np.random.default_rng(seed)
-    means = [scores[generator.integers(0, len(scores), len(scores))].mean() for _ in range(draws)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return [float(low), float(high)]
