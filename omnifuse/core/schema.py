@@ -154,12 +154,15 @@ class Schema(Mapping[str, Column]):
         """Names of the columns that are read or answered."""
         return [c.name for c in self._columns.values() if c.role != "ignore"]
 
+    @property
+    def questions(self) -> list[tuple[list[str], list[str]]]:
+        """Targets that are answered together, and what is hidden for it: nothing for those of role `target`, each of role `both` itself."""
+        alone = [c.name for c in self._columns.values() if c.role == "target"]
+        return [*([(alone, [])] if alone else []), *(([c.name], [c.name]) for c in self._columns.values() if c.role == "both")]
+
     def check_trainable(self) -> None:
         """Raise unless there is something to read and something to learn."""
         if not self.targets:
             raise OmnifuseError("columns: no column has `role: target`; say which one is to be learned")
-        for name, column in self._columns.items():
-            if column.role == "both":
-                raise OmnifuseError(f"columns.{name}: a column is learned either as input or as target; give it one of these roles")
         if not self.inputs:
             raise OmnifuseError("columns: no column has `role: input`; the model needs something to read")

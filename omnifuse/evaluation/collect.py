@@ -45,7 +45,8 @@ def collect(
 
     Returns:
         By target, its answers. Rows without the target are left out. What is retrieved is chosen from the different values
-        that the target has in these rows.
+        that the target has in these rows. A column of role `both` is asked for while it is hidden. Where samples are drawn there
+        are no answers, only losses.
     """
     targets = pipeline.schema.targets
     loader = pipeline.loader(data, targets)
@@ -60,8 +61,9 @@ def collect(
             if part[0] < shuffle_rows and len(part) > 1:
                 for column in (name for name in pipeline.schema.inputs if name not in absent):
                     generator = torch.Generator().manual_seed(seed_of(seed, "shuffle", column, part[0]))
-                    mixed = _ask(pipeline, encoded.shuffled(column, generator), judges, truths, None, batch_size)
-                    for judge in judges:
+                    others = [judge for judge in judges if judge.name != column]
+                    mixed = _ask(pipeline, encoded.shuffled(column, generator), others, truths, loader, batch_size, learned=False)
+                    for judge in others:
                         judge.take_shuffled(column, truths[judge.name], mixed[judge.name])
     return {judge.name: judge.answers() for judge in judges}
 
@@ -139,22 +141,33 @@ def _ask(
     encoded: EncodedRows,
     judges: Sequence[_Judge],
     truths: dict[str, list[Any]],
-    loader: Loader | None,
+    loader: Loader,
     batch_size: int,
+    learned: bool = True,
 ) -> dict[str, _Said]:
-    """Fuse and answer all encoded rows, and decode the answers; with a loader of the targets, compute the losses too."""
+    """Fuse all encoded rows, answer them with what is asked for hidden, and decode the answers; compute the losses where they are
+    `learned`, or all that a head tells.
+    """
     model = pipeline.model
     said = {judge.name: _Said([], [], []) for judge in judges}
-    for start in range(0, len(encoded), batch_size):
-        rows = slice(start, start + batch_size)
-        outputs = model.outputs(model.fuse(encoded.select(rows)))
-        predictions = model.answers(outputs)
-        for judge in judges:
-            predicted, scores = judge.read(predictions[judge.name].cpu(), truths[judge.name][rows])
-            said[judge.name].predicted.extend(predicted)
-            said[judge.name].scores.append(scores)
-        if loader is not None:
-            batch = {name: loader.encode(name, truths[name][rows]).to(pipeline.device) for name in said}
-            for name, loss in model.losses(outputs, batch).items():
-                said[name].losses.append(loss.per_row[loss.present].cpu().numpy())
+    for targets, hidden in pipeline.schema.questions:
+        asked = [judge for judge in judges if judge.name in targets]
+        given = encoded.without(hidden)
+        for start in range(0, len(encoded) if asked else 0, batch_size):
+            rows = slice(start, start + batch_size)
+            outputs = model.outputs(model.fuse(given.select(rows)), [judge.name for judge in asked])
+            weighed = [judge.name for judge in asked if learned or not judge.head.predicts]
+            batch = {name: loader.encode(name, truths[name][rows]).to(pipeline.device) for name in weighed}
+            losses, predictions = model.losses({name: outputs[name] for name in weighed}, batch), model.answers(outputs)
+            for judge in asked:
+                if judge.head.predicts:
+                    predicted, scores = judge.read(predictions[judge.name].cpu(), truths[judge.name][rows])
+                else:
+                    scores = losses[judge.name].per_row.cpu().numpy()[:, None]
+                    predicted = [None] * len(scores)
+                said[judge.name].predicted.extend(predicted)
+                said[judge.name].scores.append(scores)
+                if judge.name in losses:
+                    loss = losses[judge.name]
+                    said[judge.name].losses.append(loss.per_row[loss.present].cpu().numpy())
     return said

@@ -103,7 +103,7 @@ class ModelConfig(Config):
         for name in schema.targets:
             head = self.head_of(name, schema[name].modality)
             reads = self.encoder_of(name, schema[name].modality) if head.encodes_target else head
-            demands[name] = reads.input_spec()
+            demands[name] = _agreed(name, demands.get(name, InputSpec()), reads.input_spec())
         return demands
 
     def parts(self, inputs: Mapping[str, str], targets: Mapping[str, str]) -> dict[str, PartConfig]:
@@ -142,6 +142,16 @@ class ModelConfig(Config):
         naming_alike(self.parts(inputs, targets))
         if isinstance(self.fusion, FusionConfig):
             self.fusion.check(schema.inputs, self.dim)
+
+
+def _agreed(name: str, encoder: InputSpec, head: InputSpec) -> InputSpec:
+    """What a column that is read and answered has to be; its encoder and its head must want the same."""
+    for option, value in head.demands().items():
+        if encoder.demands().get(option, value) != value:
+            raise OmnifuseError(
+                f"model.heads.{name}: its {option} is {value}, that of the encoder {encoder.demands()[option]}; name parts that agree"
+            )
+    return InputSpec(**{**encoder.demands(), **head.demands()})
 
 
 def _resolved(part: Part) -> Part:

@@ -102,5 +102,5 @@ def _head(config: ModelConfig, name: str, spec: ValueSpec, shared: Mapping[str, 
 def _unimodal(config: ModelConfig, inputs: Mapping[str, ValueSpec], targets: Mapping[str, ValueSpec]) -> UnimodalHeads:
     """One more head behind each column, for each target that may have several."""
     repeated = {name: spec for name, spec in targets.items() if config.head_repeats(name, spec)}
-    heads = {column: {name: _head(config, name, spec, {}) for name, spec in repeated.items()} for column in inputs}
+    heads = {column: {name: _head(config, name, spec, {}) for name, spec in repeated.items() if name != column} for column in inputs}
     return UnimodalHeads(heads, config.unimodal)

@@ -38,6 +38,10 @@ class EncodedRows:
         tokens = {name: each.keep(each.present & False) if name in columns else each for name, each in self.tokens.items()}
         return EncodedRows(tokens, self.index)
 
+    def repeated(self, count: int) -> EncodedRows:
+        """Each row `count` times, one after another."""
+        return EncodedRows(self.tokens, {name: index.repeat_interleave(count) for name, index in self.index.items()})
+
     def shuffled(self, column: str, generator: torch.Generator) -> EncodedRows:
         """The same rows with the values of one column dealt out anew among them."""
         index = self.index[column]

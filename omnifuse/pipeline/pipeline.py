@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,11 +25,13 @@ from omnifuse.data.sources import source_base
 from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.model.config import ModelConfig
 from omnifuse.model.heads.config import HeadConfig
+from omnifuse.model.heads.sampling import Sampling
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.answers import answer_columns
 from omnifuse.pipeline.card import model_card
 from omnifuse.pipeline.features import chunks, encode_rows
 from omnifuse.pipeline.frozen import FeatureLoader
+from omnifuse.pipeline.generation import Seeds, check_sampling, draw_between, draw_rows, generation_targets
 from omnifuse.pipeline.kept_features import KeptFeatures
 from omnifuse.pipeline.retrieval import closest, embed_candidates, embed_rows, retrieval_target
 
@@ -118,8 +121,11 @@ class Pipeline:
         self, rows: Any, *, probabilities: bool = False, k: int = 10, root: str | Path | None = None, batch_size: int = 256
     ) -> Iterator[dict[str, Any]]:
         """As `predict`, a few rows at a time in memory."""
-        if all(self.head_config(name).tells == "embedding" for name in self.schema.targets):
+        kinds = {self.head_config(name).tells for name in self.schema.targets}
+        if kinds == {"embedding"}:
             raise OmnifuseError("this model answers by ranking candidates: give them, with `Pipeline.retrieve` or `--candidates TABLE`")
+        if kinds <= {"embedding", "sample"}:
+            raise OmnifuseError("this model answers by drawing samples: use `Pipeline.generate` or `omnifuse generate`")
         for memory in self.read(rows, root):
             for answers in self.answers(memory, batch_size):
                 columns: dict[str, list[Any]] = {}
@@ -159,6 +165,104 @@ class Pipeline:
             for row, near in zip(places.tolist(), similarities.tolist(), strict=True):
                 yield [{target: given[i], "candidate": i, "similarity": s} for i, s in zip(row, near, strict=True)]
 
+    def generate(
+        self,
+        inputs: Any = None,
+        targets: Sequence[str] | None = None,
+        *,
+        num_samples: int = 1,
+        guidance: float | None = None,
+        steps: int | None = None,
+        solver: Literal["euler", "heun"] | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beams: int | None = None,
+        seed: int = 0,
+        root: str | Path | None = None,
+        batch_size: int = 64,
+    ) -> list[dict[str, Any]]:
+        """Make values of some columns from those that are given.
+
+            pipeline.generate({"word": "seven"}, ["image"], num_samples=4)
+            # four dicts {"image": array of (28, 28, 1)}
+
+        Args:
+            inputs: as the rows of `predict`; nothing at all, `None`, is one row without anything, for samples of no condition. What
+                a row gives of a target is not looked at.
+            targets: what to make; by default all that no row has.
+            num_samples: answers to each row.
+            guidance, steps, solver: of pictures, sounds, series and points: how far they are pushed towards the inputs, how many steps
+                lead from noise to them, and by `euler` or `heun`.
+            temperature, top_k, top_p: of texts and labels: draw by probability^(1/temperature), among the `top_k` most probable, or those
+                that have a share `top_p` together. Without a temperature one answer is the most probable; several are drawn at 1.
+            beams: of texts: answers that are followed up at the same time.
+            seed: the same gives the same. The noise of a row depends on it, on what is given, and on how many equal rows came before.
+            root: folder of relative media paths.
+            batch_size: answers at a time.
+
+        Returns:
+            For every row `num_samples` dicts, one after another: by target a picture (H, W, C) uint8, a sound (C, T) float32, a text, a
+            series or points as their modality decodes them, a label, a number.
+
+        Raises:
+            OmnifuseError: no such target, a value that cannot be read, or an option that means nothing to any target.
+        """
+        sampling = Sampling(steps, solver, guidance, temperature, top_k, top_p, beams)
+        return list(self.generate_each(inputs, targets, sampling, num_samples=num_samples, seed=seed, root=root, batch_size=batch_size))
+
+    def generate_each(
+        self,
+        inputs: Any = None,
+        targets: Sequence[str] | None = None,
+        sampling: Sampling | None = None,
+        *,
+        num_samples: int = 1,
+        seed: int = 0,
+        root: str | Path | None = None,
+        batch_size: int = 64,
+    ) -> Iterator[dict[str, Any]]:
+        """As `generate`, a few answers at a time in memory."""
+        if num_samples < 1:
+            raise OmnifuseError(f"num_samples: {num_samples} is too small; at least 1")
+        seeds, sampling = Seeds(seed, num_samples), sampling or Sampling()
+        for memory in self.read({} if inputs is None else inputs, root):
+            targets = generation_targets(self, targets, memory)
+            check_sampling(self, targets, sampling)
+            drawing = sampling if num_samples == 1 or sampling.temperature or sampling.beams else replace(sampling, temperature=1.0)
+            yield from draw_rows(self, memory, targets, seeds, drawing, batch_size)
+
+    def interpolate(
+        self,
+        first: Mapping[str, Any],
+        second: Mapping[str, Any],
+        target: str,
+        count: int = 8,
+        *,
+        sampling: Sampling | None = None,
+        seed: int = 0,
+        root: str | Path | None = None,
+        batch_size: int = 64,
+    ) -> list[Any]:
+        """Values of a target on the way from one row to another: what fusion makes of both is mixed, the noise stays the same.
+
+        Args:
+            first, second: the rows at both ends.
+            target: what to make.
+            count: how many, the two ends among them.
+            sampling, seed, root, batch_size: as of `generate`.
+
+        Raises:
+            OmnifuseError: as `generate`.
+        """
+        if count < 2:
+            raise OmnifuseError(f"count: {count} is too small; the two ends are among them")
+        [memory] = self.read([first, second], root)
+        [target] = generation_targets(self, [target], memory)
+        sampling = sampling or Sampling()
+        check_sampling(self, [target], sampling)
+        return draw_between(self, memory, target, count, seed, sampling, batch_size)
+
     def embed(self, rows: Any, *, target: str | None = None, root: str | Path | None = None, batch_size: int = 256) -> np.ndarray:
         """(N, D) what fusion makes of every row, or with a `target` (N, E) the rows in the space of its contrastive head."""
         target = None if target is None else retrieval_target(self, target)
@@ -174,16 +278,26 @@ class Pipeline:
             first += len(part)
 
     def answers(self, rows: RawRows, batch_size: int = 256) -> Iterator[dict[str, torch.Tensor]]:
-        """Predictions of the heads on the CPU, batch by batch, each of the kind its head tells."""
-        loader = self.loader(rows)
+        """Predictions of the heads that have one answer on the CPU, batch by batch, each of the kind its head tells.
+
+        A column of role `both` is answered from the others alone.
+        """
+        loader, model = self.loader(rows), self.model
         with self.evaluating():
             for part in chunks(len(rows), CHUNK):
-                encoded = encode_rows(self.model, loader, part, self.device, batch_size)
+                encoded = encode_rows(model, loader, part, self.device, batch_size)
+                questions = [
+                    (names, encoded.without(hidden))
+                    for targets, hidden in self.schema.questions
+                    if (names := [name for name in targets if model.head(name).predicts])
+                ]
                 for start in range(0, len(encoded), batch_size):
+                    answer: dict[str, torch.Tensor] = {}
                     with torch.inference_mode():
-                        fused = self.model.fuse(encoded.select(slice(start, start + batch_size)))
-                        answer = self.model.answers(self.model.outputs(fused))
-                    yield {name: value.cpu() for name, value in answer.items()}
+                        for names, given in questions:
+                            fused = model.fuse(given.select(slice(start, start + batch_size)))
+                            answer |= model.answers(model.outputs(fused, names))
+                    yield {name: answer[name].cpu() for name in self.schema.targets if name in answer}
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

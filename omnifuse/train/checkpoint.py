@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from omnifuse.core.atomic import read_json, replacing, write_json
 from omnifuse.core.errors import OmnifuseError, first_line
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.pipeline import load_weights, save_weights, write_tensors
+from omnifuse.train.average import WeightAverage
+
+LAST = "last.safetensors"
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Progress:
 class Checkpoints:
     """`checkpoints/step-00000123/` with `model.safetensors`, `optimizer.safetensors` and `progress.json`.
 
+    Where weights are averaged, `model.safetensors` holds the average, and `last.safetensors` the weights that training goes on with.
     A folder appears only when it is complete. The last and the best are kept, older ones removed after that.
     """
 
@@ -51,11 +56,16 @@ class Checkpoints:
         """Folder of the checkpoint at a step."""
         return self.folder / f"step-{step:08d}"
 
-    def save(self, model: MultimodalModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    def save(
+        self, model: MultimodalModel, optimizer: torch.optim.Optimizer, progress: Progress, average: WeightAverage | None = None
+    ) -> None:
         """Write a checkpoint, then remove those that are neither the last nor the best."""
         with replacing(self.at(progress.step)) as folder:
             folder.mkdir(parents=True)
-            save_weights(model, folder / "model.safetensors")
+            if average is not None:
+                save_weights(model, folder / LAST)
+            with nullcontext() if average is None else average.applied():
+                save_weights(model, folder / "model.safetensors")
             write_tensors(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
             write_json(folder / "progress.json", asdict(progress))
         for old in self.all():
@@ -66,7 +76,7 @@ class Checkpoints:
         """Complete checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*"))
 
-    def restore(self, model: MultimodalModel, optimizer: torch.optim.Optimizer) -> Progress:
+    def restore(self, model: MultimodalModel, optimizer: torch.optim.Optimizer, average: WeightAverage | None = None) -> Progress:
         """Load the last checkpoint into model and optimizer; a run without any starts at step 0.
 
         Raises:
@@ -77,6 +87,9 @@ class Checkpoints:
             return Progress()
         last = folders[-1]
         load_weights(model, last / "model.safetensors")
+        if average is not None:
+            average.load(model.state_dict())
+            load_weights(model, last / LAST)
         try:
             tensors = load_file(last / "optimizer.safetensors")
         except (SafetensorError, OSError) as error:

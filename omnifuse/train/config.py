@@ -13,6 +13,7 @@ from omnifuse.core.registry import PartConfig, Registry
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class AdamWConfig(PartConfig):
@@ -28,7 +29,7 @@ class AdamWConfig(PartConfig):
 
     name: str = "adamw"
     lr: Rate = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Weight = 0.01
     betas: tuple[Share, Share] = (0.9, 0.999)
     eps: Rate = 1e-8
 
@@ -45,7 +46,7 @@ class SGDConfig(PartConfig):
     name: str = "sgd"
     lr: Rate = 0.1
     momentum: Share = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Weight = 0.0
 
 
 OPTIMIZERS = Registry(
@@ -53,6 +54,28 @@ OPTIMIZERS = Registry(
     {AdamWConfig: "omnifuse.train.optimizers:adamw", SGDConfig: "omnifuse.train.optimizers:sgd"},
 )
 Optimizer = Annotated[SerializeAsAny[PartConfig], PlainValidator(lambda value: OPTIMIZERS.parse(value, default="adamw"))]
+
+
+class DirectionsConfig(Config):
+    """How often a row's columns of role `both` are split in which way, in proportion to each other.
+
+    Attributes:
+        all_but_one: one is asked for, all others are given.
+        one_to_all: one is given, all others are asked for.
+        none_to_all: all are asked for.
+        random: each is given or asked for by chance.
+    """
+
+    all_but_one: Weight = 1.0
+    one_to_all: Weight = 1.0
+    none_to_all: Weight = 0.1
+    random: Weight = 0.5
+
+    @model_validator(mode="after")
+    def _some(self) -> DirectionsConfig:
+        if not self.all_but_one + self.one_to_all + self.none_to_all + self.random > 0:
+            raise OmnifuseError("give at least one pattern a weight above 0")
+        return self
 
 
 class TrainConfig(Config):
@@ -72,6 +95,9 @@ class TrainConfig(Config):
         monitor: what chooses the best epoch on the validation split: `loss`, or `TARGET.METRIC`.
         patience: stop after this many validations without improvement; `null` to go on.
         target_weights: weight of a target in the loss; 1 where it is not named.
+        directions: how columns of role `both` are split into what is given and what is asked for.
+        ema: decay of the average of the weights that is judged and kept; 0 keeps the last weights themselves. By default 0.999 where
+            samples are drawn, else 0.
         validate_steps: steps between validations; by default one epoch.
         checkpoint_steps: steps between checkpoints; by default at each validation.
         log_steps: steps between entries in `history.jsonl`.
@@ -90,7 +116,9 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu"] = "auto"
     monitor: str = "loss"
     patience: Count | None = None
-    target_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    target_weights: dict[str, Weight] = {}
+    directions: DirectionsConfig = DirectionsConfig()
+    ema: Share | None = None
     validate_steps: Count | None = None
     checkpoint_steps: Count | None = None
     log_steps: Count = 50

@@ -21,8 +21,10 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.evaluation.metrics import is_better
 from omnifuse.model.heads.head import Loss
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.train.average import WeightAverage
 from omnifuse.train.checkpoint import Checkpoints, Progress
 from omnifuse.train.config import OPTIMIZERS, TrainConfig
+from omnifuse.train.directions import Directions, Tally
 from omnifuse.train.optimizers import rate_at
 from omnifuse.train.tracking import History, Observer, recording
 from omnifuse.train.validation import validate
@@ -74,12 +76,16 @@ class Trainer:
         self.rows = len(train)
         self.total = max(1, math.ceil(config.epochs * self.rows / config.batch_size))
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.directions = Directions(pipeline.schema, config.directions)
+        self.tally = Tally(self.directions, self.device)
+        decay = _usual_decay(pipeline) if config.ema is None else config.ema
+        self.average = WeightAverage(pipeline.model, decay) if decay else None
         check_batch(config, self.world)
 
     def run(self) -> Progress:
         """Train to the end, from the last checkpoint if there is one; the pipeline then holds the best weights."""
         checkpoints = Checkpoints(self.run_folder)
-        progress = checkpoints.restore(self.pipeline.model, self.optimizer)
+        progress = checkpoints.restore(self.pipeline.model, self.optimizer, self.average)
         if self.scaler.is_enabled() and progress.scaler:
             self.scaler.load_state_dict(progress.scaler)
         self.model = self.accelerator.prepare_model(self.pipeline.model)
@@ -89,9 +95,9 @@ class Trainer:
             while progress.step < self.total and not self._is_stale(progress):
                 progress = self._until_checkpoint(progress, history)
                 if main:
-                    checkpoints.save(self.pipeline.model, self.optimizer, progress)
+                    checkpoints.save(self.pipeline.model, self.optimizer, progress, self.average)
                 self.accelerator.wait_for_everyone()
-        if progress.best_step != progress.step:
+        if progress.best_step != progress.step or self.average is not None:
             checkpoints.load_best(self.pipeline.model, progress)
         return progress
 
@@ -106,14 +112,11 @@ class Trainer:
             logging = step % self.config.log_steps == 0 or step == stop
             loss = self._mean(losses, step) if logging else None
             if loss is not None:
-                now = time.perf_counter()
-                speed = (step - done) * self.config.batch_size / (now - since)
+                now, told = time.perf_counter(), self.tally.take()
+                more: dict[str, Any] = {"directions": told} if told else {}
+                more |= {"lr": self._rate(step - 1), "samples_per_s": (step - done) * self.config.batch_size / (now - since)}
                 if history:
-                    history.add(
-                        self._entry(
-                            "train", step, loss=loss, lr=self._rate(step - 1), samples_per_s=speed, seconds=progress.seconds + now - began
-                        )
-                    )
+                    history.add(self._entry("train", step, loss=loss, **more, seconds=progress.seconds + now - began))
                 losses, since, done = [], now, step
             self.observer.stepped(step, loss)
         progress.step = step
@@ -129,13 +132,15 @@ class Trainer:
         torch.manual_seed(seed_of(self.seed, "step", step, self.rank))
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest"] * rate_at(step, self.total, self.config)
-        counts = self._counts(batch)
+        inputs, targets = self.directions.split(batch)
+        counts = self._counts(targets)
         total = torch.zeros((), device=self.device)
-        parts = list(_parts(batch, self.config.accumulate))
-        for number, part in enumerate(parts, start=1):
+        parts = list(zip(_parts(inputs, self.config.accumulate), _parts(targets, self.config.accumulate), strict=True))
+        for number, (given, asked) in enumerate(parts, start=1):
             with nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
                 with self.accelerator.autocast():
-                    losses = self.model(part)
+                    losses = self.model(given, asked)
+                self.tally.add(losses, given)
                 loss = self.balance(losses, counts)
                 self.scaler.scale(loss * self.world).backward()
             total += loss.detach()
@@ -145,6 +150,8 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(step)
         return total
 
     def balance(self, losses: Mapping[str, Loss], counts: Mapping[str, Tensor]) -> Tensor:
@@ -155,13 +162,13 @@ class Trainer:
             total = total + weight * torch.where(loss.present, loss.per_row, 0).sum() / counts[name]
         return total
 
-    def _counts(self, batch: Batch) -> dict[str, Tensor]:
-        """How many rows of the global batch have each target, at least 1."""
-        targets = self.pipeline.schema.targets
-        counts = torch.stack([batch[name].present.sum() for name in targets]).to(self.device)
+    def _counts(self, targets: Batch) -> dict[str, Tensor]:
+        """How many rows of the global batch are asked for each target, at least 1."""
+        names = self.pipeline.schema.targets
+        counts = torch.stack([targets[name].present.sum() for name in names]).to(self.device)
         if self.world > 1:
             dist.all_reduce(counts)
-        return dict(zip(targets, counts.clamp(min=1).unbind(), strict=True))
+        return dict(zip(names, counts.clamp(min=1).unbind(), strict=True))
 
     def _batches(self, start: int, stop: int) -> Iterator[dict[str, Values]]:
         stream = self.loader.stream(start, stop, self.config.batch_size, self.seed, self.rank, self.world)
@@ -182,7 +189,8 @@ class Trainer:
             progress.best_step = progress.step
             return
         if self.accelerator.is_main_process:
-            result = validate(self.pipeline, self.validation, self.config)
+            with nullcontext() if self.average is None else self.average.applied():
+                result = validate(self.pipeline, self.validation, self.config)
             score = result.score
             better = progress.best_score is None or is_better(result.metric, score, progress.best_score)
             entry = self._entry("validation", progress.step, loss=result.loss, metrics=result.metrics, best=better)
@@ -245,6 +253,11 @@ def check_batch(config: TrainConfig, ranks: int) -> None:
     """Raise unless the global batch divides evenly over ranks and accumulated parts."""
     if config.batch_size % (ranks * config.accumulate):
         raise OmnifuseError(f"train.batch_size: {config.batch_size} rows cannot be divided over {ranks} ranks × {config.accumulate} parts")
+
+
+def _usual_decay(pipeline: Pipeline) -> float:
+    """Of the average of the weights: samples that are drawn show the noise of the last steps."""
+    return 0.999 if any(pipeline.head_config(name).tells == "sample" for name in pipeline.schema.targets) else 0.0
 
 
 def _parts(batch: Batch, count: int) -> Iterator[Batch]:

@@ -94,9 +94,13 @@ def test_something_to_read_and_something_to_learn_are_needed():
     Schema([Column("a", "text"), Column("b", "text", "target")]).check_trainable()
 
 
-def test_a_column_cannot_be_read_and_learned_at_once():
-    with pytest.raises(OmnifuseError, match=r"^columns.a: .*either as input or as target"):
-        Schema([Column("a", "text", "both"), Column("b", "text"), Column("c", "text", "target")]).check_trainable()
+def test_a_column_may_be_read_and_learned_and_is_hidden_while_it_is_asked_for():
+    schema = Schema([Column("a", "text", "both"), Column("b", "text"), Column("c", "text", "target"), Column("d", "text", "both")])
+    schema.check_trainable()
+    assert schema.inputs == ["a", "b", "d"]
+    assert schema.targets == ["a", "c", "d"]
+    assert schema.questions == [(["c"], []), (["a"], ["a"]), (["d"], ["d"])]
+    Schema([Column("a", "text", "both")]).check_trainable()
 
 
 def test_a_column_does_not_change():

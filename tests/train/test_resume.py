@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from training import QUIET, colour_rows, command, omnifuse, write_recipe
+from training import COLUMNS, QUIET, colour_rows, command, omnifuse, write_recipe
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.pipeline.pipeline import Pipeline
@@ -24,17 +24,18 @@ from omnifuse.train.fit import train
 from omnifuse.train.recipe import Recipe
 from omnifuse.train.tracking import History, read_history
 
-FREQUENT: dict[str, Any] = {"epochs": 12, "checkpoint_steps": 1, "validate_steps": 5}
+FREQUENT: dict[str, Any] = {"epochs": 12, "checkpoint_steps": 1, "validate_steps": 5, "ema": 0.9}
+BOTH_WAYS = {"size": {"modality": "number", "role": "both"}, "shop": {"modality": "category", "role": "both"}}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pictures, rows (some values and targets are missing) and a recipe."""
+    """A folder with pictures, rows (some values and targets are missing) and a recipe: weights are averaged, columns go both ways."""
     folder = tmp_path_factory.mktemp("resume")
     rows = colour_rows(folder / "pictures", 60, absent=0.15)
     for row in rows[::7]:
         row["price"] = None
-    write_recipe(folder, rows, **FREQUENT)
+    write_recipe(folder, rows, columns={**COLUMNS, **BOTH_WAYS}, **FREQUENT)
     return folder
 
 

@@ -57,6 +57,10 @@ class Head(nn.Module, ABC):
         """(B, …) one of the answers that the prediction allows; of a head that knows but one, that."""
         return self.answer(prediction)
 
+    def lengths(self, drawn: Tensor) -> list[int] | None:
+        """How long each of some drawn values is, along the axis that varies; `None` where they say it themselves."""
+        return None
+
 
 def perceptron(config: PerceptronConfig, dim: int, outputs: int) -> nn.Sequential:
     """Norm → linear → GELU → linear; without hidden layer norm → linear."""

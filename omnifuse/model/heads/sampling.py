@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from omnifuse.core.errors import OmnifuseError
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -29,6 +31,23 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     beams: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise where an option is out of its bounds."""
+        for name, least in (("steps", 1), ("top_k", 1), ("beams", 1), ("guidance", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OmnifuseError(f"{name}: {value} is too small; at least {least}")
+        if self.solver not in (None, "euler", "heun"):
+            raise OmnifuseError(f'solver: "{self.solver}" is none; use euler or heun')
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
+            raise OmnifuseError(f"temperature: {self.temperature} is not above 0; leave it out for the most probable answer")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise OmnifuseError(f"top_p: {self.top_p} is no share of the probability; between 0 and 1")
+        if self.temperature is not None and (self.beams or 1) > 1:
+            raise OmnifuseError("beams: look for the most probable answer, and a temperature draws one by chance; give either")
+        if self.temperature is None and (self.top_k is not None or self.top_p is not None):
+            raise OmnifuseError("top_k and top_p: say among which answers one is drawn; give a temperature too, such as 1")
 
 
 class RowNoise:
