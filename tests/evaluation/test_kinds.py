@@ -17,6 +17,7 @@ from omnifuse.evaluation.kinds.label import OrderedLabel
 from omnifuse.evaluation.kinds.labels import Labels
 from omnifuse.evaluation.kinds.quantiles import Quantiles
 from omnifuse.evaluation.kinds.ranking import Ranking
+from omnifuse.evaluation.kinds.sample import Sample
 from omnifuse.evaluation.kinds.text import Text
 from omnifuse.model.heads.config import HEADS
 
@@ -171,3 +172,13 @@ def test_every_head_has_a_kind() -> None:
     quantiles = kind_of(HEADS.parse({"name": "number", "loss": "quantile", "quantiles": [0.2, 0.8]}))
     assert isinstance(quantiles, Quantiles)
     assert quantiles.levels == (0.2, 0.8)
+
+
+def test_samples_are_judged_by_the_loss_of_each_row() -> None:
+    losses = np.array([[0.25], [0.5], [0.75]])
+    given = Answers(truth=["a", "b", "c"], predicted=[None] * 3, scores=losses)
+    kind = Sample()
+    assert kind.metrics(given) == {"flow_loss": 0.5}
+    assert kind.row_scores(given).tolist() == [0.25, 0.5, 0.75]
+    assert kind.lower_is_better
+    assert kind.floor(given)["flow_loss"] == 1.0, "of a velocity that looks at nothing, the noise alone takes 1"

@@ -9,6 +9,7 @@ from omnifuse.evaluation.kinds.labels import Labels
 from omnifuse.evaluation.kinds.number import Number
 from omnifuse.evaluation.kinds.quantiles import Quantiles
 from omnifuse.evaluation.kinds.ranking import Ranking
+from omnifuse.evaluation.kinds.sample import Sample
 from omnifuse.evaluation.kinds.text import Text
 from omnifuse.model.heads.config import HeadConfig, NumberHeadConfig, OrdinalHeadConfig
 
@@ -20,6 +21,7 @@ KINDS: dict[str, type[Kind]] = {
     "ranking": Ranking,
     "embedding": Embedding,
     "text": Text,
+    "sample": Sample,
 }
 
 

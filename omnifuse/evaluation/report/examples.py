@@ -16,6 +16,7 @@ from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind, reciprocal
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
+from omnifuse.evaluation.kinds.sample import Sample
 from omnifuse.page.media import Picture
 from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.pipeline import Pipeline
@@ -65,7 +66,8 @@ def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answe
         wrong, right = (pick_numbers if isinstance(kind, Number) else pick_categories)(answers, count, seed)
     else:
         ranks = kind.ranks(answers)
-        wrong, right = pick_by_score(kind.row_scores(answers) if ranks is None else reciprocal(ranks), count, seed)
+        scores = kind.row_scores(answers) if ranks is None else reciprocal(ranks)
+        wrong, right = pick_by_score(-scores if ranks is None and kind.lower_is_better else scores, count, seed)
     inputs = [name for name in pipeline.schema.inputs if name != target]
     places = wrong + right
     shown = _show_rows(pipeline, data, [answers.rows[place] for place in places], inputs)
@@ -131,6 +133,8 @@ def _example(kind: Kind, answers: Answers, place: int, inputs: list[Shown], trut
         known = float(scores[answers.labels.index(true)]) if true in answers.labels else None
         said = float(scores[answers.labels.index(answers.predicted[place])])
         return replace(shown, probability=said, truth_probability=known)
+    if isinstance(kind, Sample):
+        return replace(shown, error=f"loss {figure(float(answers.scores[place, 0]))}")
     ranks = kind.ranks(answers)
     if ranks is None:
         return shown
@@ -138,7 +142,10 @@ def _example(kind: Kind, answers: Answers, place: int, inputs: list[Shown], trut
 
 
 def _in_words(pipeline: Pipeline, data: Dataset, target: str, kind: Kind, values: list[Any]) -> list[Words]:
-    """Truths and answers of a target as a page shows them: words, or pictures of what is no word."""
+    """Truths and answers of a target as a page shows them: words, or pictures of what is no word; a dash where there is no answer."""
+    if None in values:
+        known = iter(_in_words(pipeline, data, target, kind, [value for value in values if value is not None]))
+        return ["–" if value is None else next(known) for value in values]
     modality = pipeline.schema[target].modality
     if isinstance(kind, Number):
         return [figure(value) for value in values]

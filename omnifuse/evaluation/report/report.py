@@ -50,6 +50,7 @@ NAMES = {
     "back_recall@5": ("recall@5, back", "the same, among the first five"),
     "back_recall@10": ("recall@10, back", "the same, among the first ten"),
     "back_mrr": ("mean reciprocal rank, back", "1 divided by the rank of a value's nearest row"),
+    "flow_loss": ("flow loss", "mean squared error of the velocity from noise to data; 1 and more is looking at nothing"),
     "chrf": ("chrF", "overlap of character n-grams with the true texts; 1 is perfect"),
 }
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
