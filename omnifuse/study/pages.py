@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from omnifuse.data.annotate.report import Fact, Section, write_page
+from omnifuse.data.annotate.report import LIBRARIES
 from omnifuse.data.annotate.rows import Chunk, Subset, cell_names
 from omnifuse.data.annotate.showing import exhibits
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.data.dataset import ORIGIN, SPLIT, Dataset
 from omnifuse.page.blocks import Bar, Bars, Cell, Gallery, Table
+from omnifuse.page.sections import Fact, Section, write_page
 from omnifuse.page.words import counted, percent, shorten
 from omnifuse.study.label_errors import LabelErrors, LabelIssue
 from omnifuse.study.next_rows import STRATEGIES, Choice, Pool
@@ -48,7 +49,9 @@ def write_label_errors(found: LabelErrors, dataset: Dataset, out: Path) -> Path:
         *([] if isnan(found.accuracy) else [Fact("answers equal to the label", f"{found.accuracy:.1%}")]),
     ]
     title = f"Likely wrong labels of {found.target}"
-    return write_page(out / "report.html", title, "omnifuse annotate errors", _error_words(found), facts, _error_sections(found, dataset))
+    return write_page(
+        out / "report.html", title, "omnifuse annotate errors", _error_words(found), facts, _error_sections(found, dataset), LIBRARIES
+    )
 
 
 def _error_words(found: LabelErrors) -> list[str]:
@@ -124,7 +127,7 @@ def write_next_rows(
         Section("Rows to label", "with what the model would say", [Gallery("", "", shown)]),
         Section("What the model would say about them", "", _spread(pool, choices)),
     ]
-    return write_page(out / "report.html", "What to label next", "omnifuse annotate next", sentences, facts, sections)
+    return write_page(out / "report.html", "What to label next", "omnifuse annotate next", sentences, facts, sections, LIBRARIES)
 
 
 def _spread(pool: Pool, choices: Sequence[Choice]) -> list[Any]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from omnifuse.data.annotate.agreement import Agreement
 from omnifuse.data.annotate.annotations import Imported
 from omnifuse.data.annotate.cells import score_word
-from omnifuse.data.annotate.report import Fact, Section, counted_labels, figure_or_dash, share_or_dash, write_page
+from omnifuse.data.annotate.report import LIBRARIES, counted_labels, figure_or_dash, share_or_dash
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.page.blocks import Cell, Table
+from omnifuse.page.sections import Fact, Section, write_page
 from omnifuse.page.words import counted, figure, listed, shorten
 
 MOST_ROWS, MOST_PAIRS = 100, 100
@@ -54,7 +55,9 @@ def write_agreement(
         Fact("annotators", f"{len({a.name for each in measured.values() for a in each.annotators}):,}"),
         *(Fact(f"alpha of {column}", figure_or_dash(each.alpha)) for column, each in measured.items()),
     ]
-    return write_page(out / "report.html", f"Agreement about {listed(list(measured))}", "omnifuse annotate", sentences, facts, sections)
+    return write_page(
+        out / "report.html", f"Agreement about {listed(list(measured))}", "omnifuse annotate", sentences, facts, sections, LIBRARIES
+    )
 
 
 def agreement_words(agreement: Agreement) -> list[str]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from omnifuse.data.annotate.cells import score_word
 from omnifuse.data.annotate.combine import METHODS, Combined
-from omnifuse.data.annotate.report import Fact, Section, counted_labels, share_or_dash, write_page
+from omnifuse.data.annotate.report import LIBRARIES, counted_labels, share_or_dash
 from omnifuse.data.annotate.rules import RuleFacts
 from omnifuse.data.annotate.votes import write_csv
 from omnifuse.page.blocks import Bar, Bars, Block, Cell, Table
+from omnifuse.page.sections import Fact, Section, write_page
 from omnifuse.page.words import counted, figure, listed, percent
 
 MOST_ROWS, MOST_LABELS, UNSURE = 100, 20, 0.8
@@ -47,7 +48,9 @@ def write_combined(combined: Mapping[str, Combined], out: Path, rows: Mapping[st
     sentences = [_words(column, each) for column, each in combined.items()]
     sections = [Section(column, f"by {each.method}", _blocks(each)) for column, each in combined.items()]
     facts = [Fact("rows", f"{len(ids):,}"), Fact("answers", f"{sum(s.votes for e in combined.values() for s in e.skills):,}")]
-    return write_page(out / "report.html", f"Labels of {listed(list(combined))}", "omnifuse annotate", sentences, facts, sections)
+    return write_page(
+        out / "report.html", f"Labels of {listed(list(combined))}", "omnifuse annotate", sentences, facts, sections, LIBRARIES
+    )
 
 
 def write_rules(facts: Sequence[RuleFacts], combined: Combined, column: str, total: int, out: Path) -> Path:
@@ -80,7 +83,7 @@ def write_rules(facts: Sequence[RuleFacts], combined: Combined, column: str, tot
         Section("Labels", f"by {combined.method}: {METHODS.get(combined.method, '')}", _blocks(combined)),
     ]
     figures = [Fact("rows", f"{total:,}"), Fact("with a label", f"{covered:,}"), Fact("rules", f"{len(facts):,}")]
-    return write_page(out / "report.html", f"Rules for {column}", "omnifuse annotate", sentences, figures, sections)
+    return write_page(out / "report.html", f"Rules for {column}", "omnifuse annotate", sentences, figures, sections, LIBRARIES)
 
 
 def _words(column: str, combined: Combined) -> str:

@@ -1,56 +1,15 @@
-"""The page of an annotation step: in words what came out, then tables and rows to look at."""
+"""What the pages of annotation share: a folder of their own, counts and figures in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
 
-from omnifuse.core.atomic import write_text
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.page.blocks import Block
-from omnifuse.page.page import render_page, versions_of
 from omnifuse.page.words import figure, shorten
 
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands below it."""
-
-    title: str
-    note: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A figure of the first screen with its name."""
-
-    name: str
-    value: str
-
-
-def write_page(path: Path, title: str, over: str, sentences: Sequence[str], facts: Sequence[Fact], sections: Sequence[Section]) -> Path:
-    """Write a page that stands alone; the same values give the same bytes.
-
-    Args:
-        path: where.
-        title: what the page is about; `over` stands above it in small.
-        sentences: the answer, in words.
-        facts: figures beside it.
-        sections: the rest; those without blocks are left out.
-    """
-    values = {
-        "title": title,
-        "over": over,
-        "sentences": list(sentences),
-        "facts": list(facts),
-        "sections": [section for section in sections if section.blocks],
-        "versions": versions_of(("cleanlab", "crowd-kit", "numpy")),
-    }
-    write_text(path, render_page("omnifuse.data.annotate/report.html.j2", values))
-    return path
+LIBRARIES = ("cleanlab", "crowd-kit", "numpy")  # whose versions the pages tell
 
 
 def new_folder(out: Path) -> Path:
