@@ -10,12 +10,14 @@ from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.spec import ValueSpec
 from omnifuse.core.values import Fused, Tokens, Values
 from omnifuse.model.heads.config import CausalLMHeadConfig
-from omnifuse.model.heads.head import Head
+from omnifuse.model.heads.text import TextHead, asked_words
 from omnifuse.model.layers.projector import Projector
+from omnifuse.model.layers.writing import Writer
 from omnifuse.model.pretrained.language import LanguageModel, hold
+from omnifuse.model.pretrained.writing import LanguageWriter
 
 
-class CausalLMHead(Head):
+class CausalLMHead(TextHead):
     """LM([begin; P(fused tokens); cue; w_1 … w_L]); loss −1/(L+1)·Σ_l log p(w_{l+1} | fused, w_1 … w_l), w_{L+1} the end of the text.
 
     A projector P brings what is fused to the width of the language model, which reads it as the beginning of its sentence; a
@@ -53,10 +55,7 @@ class CausalLMHead(Head):
         assert target.mask is not None, "texts have a mask"
         ids_BL, mask_BL = self._words(target.data, target.mask)
         logits_BLV = self.language.next_words(output, ids_BL, mask_BL)
-        place_L, count_B1 = torch.arange(logits_BLV.shape[1], device=ids_BL.device), mask_BL.sum(1, keepdim=True)
-        is_end_BL, is_cut_B1 = place_L == count_B1, target.mask.sum(1, keepdim=True) >= self.cut
-        wanted_BL = torch.where(is_end_BL, self.language.ends[0], F.pad(ids_BL, (0, 1)))
-        asked_BL = (place_L < count_B1) | (is_end_BL & ~is_cut_B1)
+        wanted_BL, asked_BL = asked_words(ids_BL, mask_BL, target.mask.sum(1) >= self.cut, self.language.ends[0])
         losses_BL = F.cross_entropy(logits_BLV.float().transpose(1, 2), wanted_BL, reduction="none")
         return torch.where(asked_BL, losses_BL, 0).sum(1) / asked_BL.sum(1).clamp(min=1)
 
@@ -67,10 +66,6 @@ class CausalLMHead(Head):
         mask_BL = mask_BL.gather(1, order_BL)
         return torch.where(mask_BL, ids_BL.gather(1, order_BL), 0), mask_BL
 
-    def predict(self, output: Tokens) -> Tensor:
-        """Token ids (B, L) of the answer, −1 behind its end."""
-        return self.language.write(output, self.longest, self.beams)
-
-    def answer(self, prediction: Tensor) -> Tensor:
-        """The ids themselves; the processor leaves out what is below zero."""
-        return prediction
+    def writer(self, output: Tokens) -> Writer:
+        """What writes its texts."""
+        return LanguageWriter(self.language, output, self.longest)

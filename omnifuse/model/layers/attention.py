@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+KeysValues = tuple[Tensor, Tensor]
+
 
 class Attention(nn.Module):
     """softmax(q kᵀ/√d) v over the keys that are there, with normalised queries and keys.
@@ -28,14 +30,28 @@ class Attention(nn.Module):
         self.null = nn.Parameter(torch.zeros(2, heads, 1, dim // heads)) if null else None
 
     def forward(self, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
-        """Let queries (B, T, D) read the memory (B, S, D) where `mask_BS` is true; returns (B, T, D)."""
-        q = self._split(self.query(query_BTD))
+        """Let queries (B, T, D) read the memory (B, S, D) where the mask (B, S), or (B, T, S), is true; returns (B, T, D)."""
+        return self._attend(self._queries(query_BTD), self.keys_values(memory_BSD), mask_BS)
+
+    def keys_values(self, memory_BSD: Tensor) -> KeysValues:
+        """What queries find of a memory (B, S, D): keys and values (B, H, S, E) of H heads, to be kept for later queries."""
         k, v = (self._split(part) for part in self.key_value(memory_BSD).chunk(2, dim=-1))
-        q, k = self.query_norm(q), self.key_norm(k)
+        return self.key_norm(k), v
+
+    def read(self, query_BTD: Tensor, known: KeysValues, mask_BS: Tensor) -> Tensor:
+        """As `forward`, with keys and values that were made before."""
+        return self._attend(self._queries(query_BTD), known, mask_BS)
+
+    def _queries(self, query_BTD: Tensor) -> Tensor:
+        return self.query_norm(self._split(self.query(query_BTD)))
+
+    def _attend(self, q: Tensor, known: KeysValues, mask_BS: Tensor) -> Tensor:
+        k, v = known
         if self.null is not None:
             k, v, mask_BS = self._with_null(k, v, mask_BS, self.null)
         dropout = self.dropout if self.training else 0.0
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BS[:, None, None, :], dropout_p=dropout)
+        mask_BHTS = mask_BS[:, None, None, :] if mask_BS.ndim == 2 else mask_BS[:, None]
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BHTS, dropout_p=dropout)
         return self.out(read.transpose(1, 2).flatten(2))
 
     def _split(self, x_BTD: Tensor) -> Tensor:

@@ -20,10 +20,10 @@ class Positions(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.full((dim,), gain))
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """(B, T, D) → (B, T, D)."""
+    def forward(self, x_BTD: Tensor, first: int = 0) -> Tensor:
+        """(B, T, D) → (B, T, D), of which the first token stands at the place `first`."""
         length, dim = x_BTD.shape[1:]
-        place_T1 = torch.arange(length, device=x_BTD.device, dtype=torch.float32).unsqueeze(1)
+        place_T1 = torch.arange(first, first + length, device=x_BTD.device, dtype=torch.float32).unsqueeze(1)
         step_H = torch.arange((dim + 1) // 2, device=x_BTD.device, dtype=torch.float32)
         angle_TH = place_T1 * torch.exp(step_H * (-2 * math.log(10_000) / dim))
         wave_TD = torch.cat([angle_TH.sin(), angle_TH.cos()], dim=1)[:, :dim]

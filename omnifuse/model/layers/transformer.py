@@ -25,7 +25,11 @@ class Block(nn.Module):
 
     def read(self, x_BTD: Tensor, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Add what the queries find in the memory, then what the hidden layer makes of it."""
-        x_BTD = x_BTD + self.dropout(self.attention(query_BTD, memory_BSD, mask_BS))
+        return self.add(x_BTD, self.attention(query_BTD, memory_BSD, mask_BS))
+
+    def add(self, x_BTD: Tensor, found_BTD: Tensor) -> Tensor:
+        """Add what was found, then what the hidden layer makes of it."""
+        x_BTD = x_BTD + self.dropout(found_BTD)
         return x_BTD + self.dropout(self.mlp(self.mlp_norm(x_BTD)))
 
 

@@ -21,7 +21,6 @@ from omnifuse.model.pretrained.loading import load_backbone
 from omnifuse.model.pretrained.place import need
 from omnifuse.model.pretrained.tuning import tune
 
-NOTHING = -1  # in written texts: behind their end
 SAMPLE = 1024  # words whose length is measured
 
 
@@ -128,28 +127,30 @@ class LanguageModel(Vocabulary):
         kept = {"logits_to_keep": count} if "logits_to_keep" in _arguments(self.network) else {}
         return self.network(**self._given(read), **kept).logits[:, -count:]
 
-    @torch.no_grad()
-    def write(self, opening: Tokens, longest: int, beams: int) -> Tensor:
-        """The text (B, longest) that follows the opening, the most probable one that `beams` beams find; −1 from its end on."""
-        self._check_length(opening.values.shape[1] + longest)
-        options = need("transformers", self.where).GenerationConfig(
-            max_new_tokens=longest, num_beams=beams, do_sample=False, eos_token_id=list(self.ends), pad_token_id=self.ends[0]
-        )
-        self.network.generation_config = options  # what came with the network would be mixed in
-        mask_BS = opening.mask.long()
-        ids_BL = self.network.generate(inputs_embeds=opening.values, attention_mask=mask_BS, generation_config=options)
-        ids_BL = F.pad(ids_BL, (0, longest - ids_BL.shape[1]), value=self.ends[0])
-        return torch.where(self.is_end(ids_BL).cumsum(1) > 0, NOTHING, ids_BL)
+    def cache(self) -> Any:
+        """An empty cache of keys and values, for `go_on`."""
+        return need("transformers", self.where).DynamicCache(config=self.network.config)
+
+    def go_on(self, values_BTH: Tensor, mask_BS: Tensor, cache: Any) -> Tensor:
+        """Logits (B, V) behind the last of T vectors more, which the cache then holds too; the mask is of all S so far."""
+        arguments = _arguments(self.network)
+        given: dict[str, Any] = {"inputs_embeds": values_BTH, "attention_mask": mask_BS.long(), "use_cache": True}
+        given["cache" if "cache" in arguments else "past_key_values"] = cache  # by the version of transformers
+        if "position_ids" in self.takes:
+            given["position_ids"] = _places(mask_BS)[:, -values_BTH.shape[1] :]
+        if "logits_to_keep" in arguments:
+            given["logits_to_keep"] = 1
+        return self.network(**given).logits[:, -1]
 
     def _given(self, read: Tokens) -> dict[str, Any]:
-        self._check_length(read.values.shape[1])
-        mask_BS = read.mask.long()
-        given = {"inputs_embeds": read.values, "attention_mask": mask_BS, "use_cache": False}
+        self.check_length(read.values.shape[1])
+        given = {"inputs_embeds": read.values, "attention_mask": read.mask.long(), "use_cache": False}
         if "position_ids" in self.takes:
-            given["position_ids"] = (mask_BS.cumsum(1) - 1).clamp(min=0)
+            given["position_ids"] = _places(read.mask)
         return given
 
-    def _check_length(self, length: int) -> None:
+    def check_length(self, length: int) -> None:
+        """Raise where the network has fewer positions."""
         if self.longest is not None and length > self.longest:
             raise OmnifuseError(
                 f"{self.where}: {length} tokens are to be read, but the network knows {self.longest} positions; give it fewer: a smaller"
@@ -182,6 +183,11 @@ def hold(part: nn.Module, config: TunedConfig, shared: LanguageModel | None, spe
             part.language.embedding.requires_grad_(False)  # no word is ever read
     else:
         object.__setattr__(part, "language", shared)
+
+
+def _places(mask_BS: Tensor) -> Tensor:
+    """(B, S) the position of each vector, counted over those that are there."""
+    return (mask_BS.long().cumsum(1) - 1).clamp(min=0)
 
 
 def _check(network: Any, made: LanguageModel) -> None:
