@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from omnifuse import __version__
-from omnifuse.cli import annotate, compare, demo, evaluate, init, plan, predict, prepare, train
+from omnifuse.cli import annotate, compare, demo, evaluate, generate, init, plan, predict, prepare, train
 from omnifuse.core.errors import OmnifuseError
 
 STOPPED = 130
 
 app = typer.Typer(
     name="omnifuse",
-    help="One model for every kind of data you have: prepare, train, evaluate, predict.",
+    help="One model for every kind of data you have: prepare, train, evaluate, predict, generate.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,10 +34,22 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
 ) -> None:
-    """One model for every kind of data you have: prepare, train, evaluate, predict."""
+    """One model for every kind of data you have: prepare, train, evaluate, predict, generate."""
 
 
-for verb in (init.init, prepare.prepare, plan.plan, train.train, evaluate.evaluate, predict.predict, compare.compare, demo.demo):
+VERBS = (
+    init.init,
+    prepare.prepare,
+    plan.plan,
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    generate.generate,
+    compare.compare,
+    demo.demo,
+)
+
+for verb in VERBS:
     app.command(no_args_is_help=verb is not demo.demo)(verb)
 
 app.add_typer(annotate.app, name="annotate")

@@ -51,7 +51,7 @@ def predict(
         raise OmnifuseError(f"--out {out}: is the table of rows itself; choose another file")
     pipeline = Pipeline.load(run)
     if given is not None:
-        row = dict(_pair(word) for word in given)
+        row = dict(pair(word) for word in given)
         if candidates is None:
             answer: Any = pipeline.predict([row], probabilities=probabilities, k=k, root=root)[0]
         else:
@@ -197,7 +197,8 @@ def _flat(table: pa.Table, ending: str) -> pa.Table:
     return table
 
 
-def _pair(word: str) -> tuple[str, str]:
+def pair(word: str) -> tuple[str, str]:
+    """`COLUMN=VALUE` in its two parts."""
     name, equals, value = word.partition("=")
     if not equals or not name:
         raise OmnifuseError(f"--input {word}: write it as COLUMN=VALUE")

@@ -13,6 +13,9 @@ from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Fused
 from omnifuse.data.memory import MemoryRows
+from omnifuse.data.modalities.audio import AudioProcessor
+from omnifuse.data.modalities.points import PointsProcessor
+from omnifuse.data.modalities.series import SeriesProcessor
 from omnifuse.model.heads.sampling import RowNoise, Sampling
 from omnifuse.pipeline.features import chunks, encode_rows
 from omnifuse.pipeline.kept_features import value_key
@@ -129,11 +132,17 @@ def _between(ends: Fused, share_B: Tensor) -> Fused:
 
 
 def _draw(pipeline: Pipeline, name: str, fused: Fused, noise: RowNoise, sampling: Sampling) -> list[Any]:
-    """Values of one target in the user's form, cut where they end."""
+    """Values of one target as the pipeline reads them too, cut where they end."""
     head, processor = pipeline.model.head(name), pipeline.processors[name]
     drawn = head.generate(head(fused), noise, sampling).cpu()
     lengths = head.lengths(drawn)
     if lengths is None:
-        return processor.decode(drawn)
-    axis = pipeline.processors[name].spec.shape.index(None) + 1
-    return [processor.decode(drawn[row : row + 1].narrow(axis, 0, length))[0] for row, length in enumerate(lengths)]
+        values = processor.decode(drawn)
+    else:
+        axis = processor.spec.shape.index(None) + 1
+        values = [processor.decode(drawn[row : row + 1].narrow(axis, 0, length))[0] for row, length in enumerate(lengths)]
+    if isinstance(processor, AudioProcessor):
+        return [{"array": wave, "sampling_rate": processor.config.rate_hz} for wave in values]
+    if isinstance(processor, SeriesProcessor | PointsProcessor):
+        return [dict(zip(processor.channels, value.T, strict=True)) for value in values]
+    return values

@@ -202,8 +202,9 @@ class Pipeline:
             batch_size: answers at a time.
 
         Returns:
-            For every row `num_samples` dicts, one after another: by target a picture (H, W, C) uint8, a sound (C, T) float32, a text, a
-            series or points as their modality decodes them, a label, a number.
+            For every row `num_samples` dicts, one after another, with values by target that may be given to the pipeline again: a picture
+            (H, W, C) uint8, a sound `{"array": (C, T) float32, "sampling_rate": …}`, series and points by channel `{"x": (T,), …}`, a text,
+            a label, a number.
 
         Raises:
             OmnifuseError: no such target, a value that cannot be read, or an option that means nothing to any target.

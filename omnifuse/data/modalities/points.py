@@ -86,6 +86,11 @@ class PointsProcessor(MediaProcessor[PointsConfig]):
         return list(data.double().cpu().numpy() * self.std_ + self.mean_)
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of what is decoded: x, y, z and the features."""
+        return (*PLACES, *self.features_)
+
+    @property
     def spec(self) -> ValueSpec:
         """Shape (None, 3 + F); `names` are x, y, z and the features."""
         names = (*PLACES, *self.features_)

@@ -110,6 +110,11 @@ class SeriesProcessor(MediaProcessor[SeriesConfig]):
         return list(values)
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of what is decoded."""
+        return tuple(self.channels_)
+
+    @property
     def spec(self) -> ValueSpec:
         """Shape (None, C'); `names` of the C' channels."""
         names = self._names()
