@@ -23,6 +23,12 @@ RECIPES = {
     "av_digits_degraded": "a noisy written digit and a noisy spoken one",
     "emoji": "emoji with names and keywords, to be prepared",
     "emoji_retrieval": "which name belongs to the picture of an emoji",
+    "generate": "pictures of handwritten digits from their names",
+    "spoken_digits": "spoken digits from their names",
+    "digits_any": "written digits, spoken digits and their names, each from any of the others",
+    "emoji_both": "pictures of emoji from their keywords, and keywords from pictures",
+    "basicmotions_forecast": "how the sensors of a watch go on",
+    "basicmotions_gap": "a sensor that was lost for a second, from the other one and from before and after",
     "textbook": "two vectors through two subnets, side by side: the textbook example of fusion, on made-up numbers",
 }
 

@@ -1,0 +1,1 @@
+"""How the sensors of a watch go on."""

@@ -1,0 +1,1 @@
+"""Emoji and their keywords, both ways."""

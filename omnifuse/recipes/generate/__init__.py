@@ -1,0 +1,1 @@
+"""Words and the handwritten digits they name."""

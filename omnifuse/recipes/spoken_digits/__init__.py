@@ -1,0 +1,1 @@
+"""Words and the spoken digits they name."""
