@@ -239,11 +239,12 @@ class FlowHeadConfig(HeadConfig):
 
     Attributes:
         network: which network tells the velocity: `unet`, convolutions that halve and double, `dit`, a transformer over patches, or
-            `auto`: `dit` for points and for what has more than 4,096 places, else `unet`.
+            `auto`: `dit` for points and for pictures of more than 4,096 pixels, else `unet`.
         width: channels of the U-Net at full size, which double at each halving, or width of the transformer; by default 32, or 256.
         depth: halvings of the U-Net, or blocks of the transformer; by default 2, or 6.
         heads: attention heads.
-        patch: places along each side of a patch of the transformer.
+        patch: places along each side of a patch of the transformer; by default the smallest power of two that leaves at most 1,024
+            patches. Points are one by one.
         unconditional: share of the rows that learn without what is fused, so that guidance has something to push away from.
         guidance: how far samples are pushed towards what is fused; 1 leaves them as they are.
         steps: from noise to data.
@@ -258,7 +259,7 @@ class FlowHeadConfig(HeadConfig):
     width: Annotated[int, Field(ge=8, le=65536)] | None = None
     depth: Annotated[int, Field(ge=1, le=200)] | None = None
     heads: Annotated[int, Field(ge=1)] = 4
-    patch: Annotated[int, Field(ge=1, le=256)] = 2
+    patch: Annotated[int, Field(ge=1, le=256)] | None = None
     unconditional: Annotated[float, Field(ge=0, lt=1)] = 0.1
     guidance: Annotated[float, Field(ge=0, le=100)] = 2.5
     steps: Annotated[int, Field(ge=1, le=10_000)] = 25
