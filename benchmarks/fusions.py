@@ -94,7 +94,7 @@ def write_page() -> None:
         "# Fusions on easy-VQA",
         "",
         "The demo's recipe (6 epochs, batch 128, AdamW at 2e-3, width 64), with `--set model.fusion=NAME` and no other option changed.",
-        "9,673 test questions. Every fusion with one seed, some of the best with more; accuracy is the mean, behind it its",
+        "9,673 test questions. Every fusion with one seed, the best eight of these with three; accuracy is the mean, behind it its",
         "standard deviation over seeds, or for one seed the 95 % bootstrap interval over questions. The shuffle test deals the",
         "pictures (or questions) out anew: accuracy must fall, or that column is ignored. The best answer without the picture is",
         '0.670, always "yes" 0.373. Training time is of one thread, beside other work on the machine.',
