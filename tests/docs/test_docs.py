@@ -31,7 +31,7 @@ from omnifuse.evaluation.kinds import every_metric
 from omnifuse.model import ENCODERS, FUSIONS, HEADS
 from omnifuse.model.config import ModelConfig
 from omnifuse.model.presets import PRESETS
-from omnifuse.train.config import OPTIMIZERS, TrainConfig
+from omnifuse.train.config import OPTIMIZERS, DirectionsConfig, TrainConfig
 from omnifuse.train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Every modality": ModalityConfig,
     "`model`": ModelConfig,
     "`train`": TrainConfig,
+    "`directions`": DirectionsConfig,
     "`evaluate`": EvaluateConfig,
     **{f"{kind} `{name}`": table[name].config for kind, table in REGISTRIES for name in table},
 }
