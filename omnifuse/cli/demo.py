@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.recipes import RECIPES, write_recipe
 
 FIRST = "easy_vqa"
+SHOWN_ROWS, SHOWN_SAMPLES = 10, 8
 
 
 def demo(
@@ -51,6 +53,11 @@ def demo(
     console.rule("3. evaluate")
     evaluation, report = evaluate_run(out)
     console.print(summary(evaluation))
+    drawn = [target for target in recipe.columns.targets if pipeline.head_config(target).tells == "sample"]
+    if drawn:
+        console.rule("4. generate")
+        for page in _samples(pipeline, dataset, drawn, out):
+            console.print(f"Look at what it makes: {page.resolve()}")
     if name == FIRST:
         console.rule("4. use")
         row = _first_row(folder / "test.csv")
@@ -58,6 +65,20 @@ def demo(
         console.print(f"{row['question']} → {answer['answer']} ({answer['answer_probability']:.1%}); the picture: {row['image']}")
         console.print(f'Ask it yourself: omnifuse predict {out} --input image={row["image"]} --input question="what color is the shape?"')
     console.print(f"\nReport: {report.resolve()}")
+
+
+def _samples(pipeline: Any, dataset: Any, targets: list[str], out: Path) -> Iterator[Path]:
+    """Contact sheets of what is drawn for test rows that differ in what they give, in a folder of the run; yields the pages."""
+    from omnifuse.pipeline.generation import given_rows
+    from omnifuse.pipeline.samples import Made, given_words, write_samples
+
+    for target in targets:
+        rows, modality = given_rows(pipeline, dataset.split("test"), target, SHOWN_ROWS), pipeline.schema[target].modality
+        made = []
+        for place, answer in enumerate(pipeline.generate_each(rows, [target], num_samples=SHOWN_SAMPLES)):
+            row, sample = divmod(place, SHOWN_SAMPLES)
+            made.append(Made(row + 1, sample + 1, given_words(rows[row]), target, modality, answer[target]))
+        yield write_samples(made, out / "samples" / target, f"{target} made by {out.name}", {"rows": f"{len(rows)}"})[-1]
 
 
 def _make_room(out: Path, data: Path) -> None:

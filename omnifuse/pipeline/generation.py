@@ -12,6 +12,7 @@ from torch import Tensor
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Fused
+from omnifuse.data.loader import RawRows
 from omnifuse.data.memory import MemoryRows
 from omnifuse.data.modalities.audio import AudioProcessor
 from omnifuse.data.modalities.points import PointsProcessor
@@ -122,6 +123,20 @@ def draw_between(
             noise = RowNoise([seed_of(seed, target, "between")] * len(share_B))
             made += _draw(pipeline, target, _between(fused, share_B), noise, sampling)
     return made
+
+
+def given_rows(pipeline: Pipeline, rows: RawRows, target: str, most: int) -> list[dict[str, Any]]:
+    """What the first rows give that differ in it, as `Pipeline.generate` takes it, without the target; in alphabetical order of texts."""
+    names = [name for name in pipeline.schema.inputs if name != target]
+    values = rows.take(range(min(len(rows), CHUNK)), names) if names else {}
+    different = dict.fromkeys(zip(*values.values(), strict=True))
+    chosen = sorted(list(different)[:most], key=str)
+    files: dict[Any, bytes] = {}
+    for place, name in enumerate(names):
+        if pipeline.processors[name].is_media:
+            keys = list(dict.fromkeys(row[place] for row in chosen if row[place] is not None))
+            files |= dict(zip(keys, rows.media(keys), strict=True))
+    return [dict(zip(names, (files.get(value, value) for value in row), strict=True)) for row in chosen] or [{}]
 
 
 def _between(ends: Fused, share_B: Tensor) -> Fused:
