@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from omnifuse.evaluation.evaluation import evaluate as evaluate
     from omnifuse.pipeline.pipeline import Pipeline as Pipeline
     from omnifuse.study.compare.comparison import compare as compare
+    from omnifuse.study.quality.quality import quality as quality
     from omnifuse.train.fit import fit as fit
     from omnifuse.train.recipe import Recipe as Recipe
 
@@ -39,8 +40,9 @@ _HOMES = {
     "compare": "omnifuse.study.compare.comparison",
     "evaluate": "omnifuse.evaluation.evaluation",
     "fit": "omnifuse.train.fit",
+    "quality": "omnifuse.study.quality.quality",
 }
-__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "compare", "evaluate", "fit"]
+__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "compare", "evaluate", "fit", "quality"]
 
 silence_telemetry()
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omnifuse import __version__
-from omnifuse.cli import annotate, compare, demo, evaluate, generate, init, plan, predict, prepare, train
+from omnifuse.cli import annotate, compare, demo, evaluate, generate, init, plan, predict, prepare, quality, train
 from omnifuse.core.errors import OmnifuseError
 
 STOPPED = 130
@@ -45,6 +45,7 @@ VERBS = (
     evaluate.evaluate,
     predict.predict,
     generate.generate,
+    quality.quality,
     compare.compare,
     demo.demo,
 )
@@ -75,7 +76,8 @@ def main() -> None:
 
 def _stopped() -> None:
     """Say that Ctrl-C was heard, and leave at once: threads that still read may abort an orderly end of the interpreter."""
-    how = "the comparison goes on when it is started again" if sys.argv[1:2] == ["compare"] else "a training goes on with --resume"
+    again = {"compare": "the comparison goes on when it is started again", "quality": "it goes on when it is started again"}
+    how = again.get("".join(sys.argv[1:2]), "a training goes on with --resume")
     print(f"omnifuse: stopped; {how}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
