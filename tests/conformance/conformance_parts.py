@@ -84,6 +84,8 @@ TINY = {
     "llm": ("llama", "llama_tied"),
     "causal_lm": ("llama", "llama_tied"),
 }
+# Options that keep a part of its own weights quick.
+QUICK = {"flow": {"width": 32, "depth": 1}}
 
 
 def raws_of(modality: str) -> list[Any]:
@@ -130,11 +132,11 @@ def variants(registry: Registry) -> Iterator[PartConfig]:
         yield from (entry.config.parse(network) for network in networks[1:])
 
 
-def networks_for(config: type[PartConfig]) -> list[dict[str, str]]:
-    """Options that name the tiny networks of a part; of one without, no options."""
-    if not issubclass(config, PretrainedConfig):
-        return [{}]
+def networks_for(config: type[PartConfig]) -> list[dict[str, Any]]:
+    """Options that name the tiny networks of a part; of one without, those that keep it quick."""
     name = config.model_fields["name"].default
+    if not issubclass(config, PretrainedConfig):
+        return [QUICK.get(name, {})]
     assert name in TINY, f"name tiny networks for the part {name} in TINY in {__file__}"
     return [{"model": str(place_of(kind))} for kind in TINY[name]]
 
@@ -148,7 +150,8 @@ def ready(config: Any) -> Any:
 
 def label(config: PartConfig) -> str:
     """The name of a variant in test reports."""
-    changed = {n: v for n, v in config.model_dump().items() if n != "name" and n in config.model_fields_set}
+    quick = QUICK.get(config.name, {})
+    changed = {n: v for n, v in config.model_dump().items() if n != "name" and n in config.model_fields_set and n not in quick}
     network = [Path(changed.pop("model")).name] if "model" in changed else []
     return "-".join([config.name, *network, *(f"{n}={v}" for n, v in changed.items())])
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conformance_parts import (
@@ -26,11 +27,14 @@ from conformance_parts import (
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from omnifuse.core.errors import OmnifuseError
 from omnifuse.core.registry import PartConfig
 from omnifuse.core.values import Fused, Tokens, Values
+from omnifuse.data.modalities import MODALITIES
 from omnifuse.data.modalities.processor import Processor
 from omnifuse.model import ENCODERS, FUSIONS, HEADS
 from omnifuse.model.encoders.config import DEFAULT_ENCODERS
+from omnifuse.model.heads.sampling import RowNoise, Sampling
 from omnifuse.pipeline.pipeline import write_tensors
 
 MAY_BE_ABSENT = {"one": True, "few": False, "many": True}
@@ -69,6 +73,11 @@ def rows_of(given: Any, index: Tensor | slice) -> Any:
     return tuple(rows_of(part, index) for part in given)
 
 
+def plain(output: Tensor | Tokens | Fused) -> Tensor:
+    """The output of a head as one tensor."""
+    return output.values if isinstance(output, Tokens) else output.pooled if isinstance(output, Fused) else output
+
+
 def learn(outputs: list[Tensor]) -> None:
     """Gradients of a loss on everything that a part gives; a part without weights has none."""
     loss = some_loss(*(output for output in outputs if output.is_floating_point()))
@@ -105,7 +114,8 @@ def head_case(config: Any, modality: str) -> Case:
 
     def outputs(part: Any, given: tuple[Fused, Values]) -> list[Tensor]:
         output = part(given[0])
-        return [output.values if isinstance(output, Tokens) else output, part.loss(output, given[1]), part.predict(output)]
+        told = [part.predict(output)] if part.predicts else []
+        return [plain(output), part.loss(output, given[1]), *told]
 
     def make() -> nn.Module:
         own = [ENCODERS.build(DEFAULT_ENCODERS[modality], processor.spec, DIM)] if config.encodes_target else []
@@ -340,10 +350,18 @@ def test_a_head_gives_a_loss_by_row_and_answers_its_processor_can_read(config: A
     processor = fitted(modality, ready(config).input_spec())
     case = head_case(config, modality)
     head: Any = case.built().eval()
-    output, loss, told = case.run(head)
+    output, loss, *answers = case.run(head)
     assert len(output) == ROWS
     assert loss.shape == (ROWS,)
     assert loss.dtype == torch.float32
+    if not head.predicts:  # has no best answer, only samples
+        with pytest.raises(OmnifuseError, match=r"Pipeline\.generate"):
+            head.predict(output)
+        drawn = head.generate(head(case.given[0]), RowNoise(range(ROWS)), Sampling(steps=2))
+        assert torch.isfinite(drawn).all()
+        check_decoded(processor.decode(drawn), modality)
+        return
+    [told] = answers
     assert told.dtype == (torch.int64 if config.tells == "text" else torch.float32)
     assert len(told) == ROWS
     if config.tells == "embedding":  # has no answer without candidates, which lie in the same space
@@ -351,9 +369,13 @@ def test_a_head_gives_a_loss_by_row_and_answers_its_processor_can_read(config: A
         assert found.shape == told.shape
         torch.testing.assert_close(torch.cat([found, told]).norm(dim=1), torch.ones(2 * ROWS))
         return
-    decoded = processor.decode(head.answer(told))
+    check_decoded(processor.decode(head.answer(told)), modality)
+
+
+def check_decoded(decoded: list[Any], modality: str) -> None:
+    kinds = (type(raws_of(modality)[0]), np.ndarray) if MODALITIES[modality].load().is_media else type(raws_of(modality)[0])
     assert len(decoded) == ROWS
-    assert all(isinstance(value, type(raws_of(modality)[0])) for value in decoded)
+    assert all(isinstance(value, kinds) for value in decoded)
 
 
 @every_head
@@ -361,7 +383,8 @@ def test_the_loss_of_a_head_falls_when_the_answer_gets_better(config: PartConfig
     case = head_case(config, modality)
     head: Any = case.built().train()
     fused, target = case.given
-    optimizer = torch.optim.Adam(head.parameters(), lr=0.02)
+    rate, share = (0.02, 0.7) if head.predicts else (0.005, 0.8)  # what a draw adds cannot be foretold
+    optimizer = torch.optim.Adam(head.parameters(), lr=rate)
     losses = []
     for _ in range(60):
         loss = head.loss(head(fused), target)[target.present].mean()
@@ -369,7 +392,7 @@ def test_the_loss_of_a_head_falls_when_the_answer_gets_better(config: PartConfig
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < share * losses[0]
 
 
 @every_head
