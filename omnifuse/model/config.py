@@ -137,7 +137,7 @@ class ModelConfig(Config):
             if encoder.inner(self.dim) % attention:
                 raise OmnifuseError(f"model.dim: {self.dim} is not a multiple of the {attention} attention heads of the encoder of {name}")
         for name, head in heads.items():
-            head.check(f"model.heads.{name}")
+            head.check(f"model.heads.{name}", self.dim)
         inputs, targets = ({name: schema[name].modality for name in names} for names in (schema.inputs, schema.targets))
         naming_alike(self.parts(inputs, targets))
         if isinstance(self.fusion, FusionConfig):

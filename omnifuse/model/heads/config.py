@@ -37,8 +37,8 @@ class HeadConfig(PartConfig):
         """What it dictates to the processor of its target; nothing by default."""
         return InputSpec()
 
-    def check(self, where: str) -> None:
-        """Raise an `OmnifuseError` where options do not fit each other; `where` is their place in the recipe."""
+    def check(self, where: str, dim: int) -> None:
+        """Raise an `OmnifuseError` where options do not fit each other or the width D; `where` is their place in the recipe."""
 
 
 class PerceptronConfig(HeadConfig):
@@ -201,7 +201,7 @@ class CausalLMHeadConfig(HeadConfig, TunedConfig):
         path = tokenizer_path(self)
         return InputSpec(tokenizer=None if path is None else str(path))
 
-    def check(self, where: str) -> None:
+    def check(self, where: str, dim: int) -> None:
         """A language model has to be named."""
         if not self.model and self.architecture is None:
             raise OmnifuseError(f"{where}.model: name a causal language model, by its folder or its name on the hub")
@@ -232,6 +232,11 @@ class DecoderHeadConfig(HeadConfig):
     def tells(self) -> Tells:
         """The ids of a text."""
         return "text"
+
+    def check(self, where: str, dim: int) -> None:
+        """Its attention heads share the width."""
+        if dim % self.heads:
+            raise OmnifuseError(f"{where}.heads: {self.heads} attention heads do not divide model.dim = {dim}")
 
 
 class FlowHeadConfig(HeadConfig):
