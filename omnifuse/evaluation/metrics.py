@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from omnifuse.core.errors import unknown
 
-LOWER_IS_BETTER = {"mae", "rmse", "log_loss", "loss", "error", "pinball", "flow_loss"}
+LOWER_IS_BETTER = {"mae", "rmse", "log_loss", "loss", "error", "pinball", "flow_loss", "cer"}
 
 
 def is_better(metric: str, new: float, old: float) -> bool:

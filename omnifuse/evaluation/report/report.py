@@ -51,7 +51,10 @@ NAMES = {
     "back_recall@10": ("recall@10, back", "the same, among the first ten"),
     "back_mrr": ("mean reciprocal rank, back", "1 divided by the rank of a value's nearest row"),
     "flow_loss": ("flow loss", "mean squared error of the velocity from noise to data; 1 and more is looking at nothing"),
+    "cer": ("character error rate", "characters that have to change, by the length of the true texts; 0 is perfect"),
+    "cider": ("CIDEr-D", "overlap of runs of words, rare ones counting more; 10 is perfect for texts of four words and more"),
     "chrf": ("chrF", "overlap of character n-grams with the true texts; 1 is perfect"),
+    "bleu": ("BLEU", "overlap of runs of words with the true texts; 1 is perfect"),
 }
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
 
