@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -14,10 +14,14 @@ import numpy as np
 from omnifuse.core.atomic import read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Column
+from omnifuse.data.annotate.rows import Subset
 from omnifuse.data.dataset import Dataset
-from omnifuse.evaluation.config import EvaluateConfig
-from omnifuse.evaluation.evaluation import evaluate
+from omnifuse.evaluation.collect import collect
+from omnifuse.evaluation.intervals import bootstrap_interval
+from omnifuse.evaluation.kinds import kind_of
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.study.quality.material import rows_with
+from omnifuse.train.design import training_length
 from omnifuse.train.fit import train
 from omnifuse.train.recipe import Recipe
 from omnifuse.train.run_folder import RUN
@@ -141,15 +145,27 @@ def _judge(
             "columns": columns,
             "data": {"source": str(dataset.path)},
             "model": {"dim": 64, "fusion": "concat", "encoders": encoders, "heads": heads},
-            "train": {**_length(len(dataset.split("train"))), "monitor": f"{other}.{metric}"},
+            "train": {**_length(len(dataset.split("train"))), "monitor": f"{other}.{metric}" if heads else "loss"},
         }
     )
     pipeline = train(recipe, folder, base=dataset.path, prepared=dataset, resume=(folder / RUN).exists(), observer=observer)
-    judged = evaluate(pipeline, dataset.reading(recipe.columns), config=EvaluateConfig(shuffle=False))
-    low_high, rows = judged.details["intervals"][other][metric], len(judged.answers[other].truth)
-    judge = Judge(column, other, metric, judged.metrics[other][metric], low_high, rows, _hash(folder), pipeline)
+    scores = _scores(pipeline, dataset.reading(recipe.columns).split("test"), column, other)
+    judge = Judge(column, other, metric, float(scores.mean()), bootstrap_interval(scores, seed), len(scores), _hash(folder), pipeline)
     write_json(folder / FILE, {**judge.about(), "data": dataset.path.name})
     return judge
+
+
+def _scores(pipeline: Pipeline, test: Dataset, column: str, other: str) -> np.ndarray:
+    """(N,) the score of each test row that has both columns.
+
+    Raises:
+        OmnifuseError: there is none.
+    """
+    rows = Subset(test, rows_with(test, [column, other]))
+    if not len(rows):
+        raise OmnifuseError(f"no test row has a value in both {column} and {other}, so a judge of {column} cannot be measured")
+    answers = collect(pipeline, cast(Dataset, rows), batch_size=256)[other]
+    return kind_of(pipeline.head_config(other)).row_scores(answers)
 
 
 def _given(dataset: Dataset, target: str, side: int | None) -> dict[str, Any]:
@@ -172,10 +188,12 @@ def _encoder(column: dict[str, Any]) -> dict[str, Any]:
 
 
 def _length(rows: int) -> dict[str, Any]:
-    """About so many steps as a small network needs, over again where the table is small; validated ten times."""
-    epochs = min(MOST_EPOCHS, STEPS * BATCH / max(rows, 1))
-    steps = max(1, round(epochs * rows / BATCH))
-    return {"epochs": epochs, "batch_size": BATCH, "validate_steps": max(1, steps // 10), "patience": 4}
+    """A thousand steps of 64 rows, which a small network needs; in smaller parts and over again where the table is small. Validated ten
+    times.
+    """
+    epochs, batch = min(MOST_EPOCHS, STEPS * BATCH / max(rows, 1)), min(BATCH, training_length(rows)[1])
+    steps = max(1, round(epochs * rows / batch))
+    return {"epochs": epochs, "batch_size": batch, "validate_steps": max(1, steps // 10), "patience": 4}
 
 
 def _hash(folder: Path) -> str:

@@ -11,7 +11,7 @@ from omnifuse.page.sections import Fact, Section, write_page
 from omnifuse.page.words import counted, figure
 from omnifuse.study.quality.showing import load_exhibits
 
-TEXT_NAMES = {"chrf": "chrF", "cer": "CER", "bleu": "BLEU", "cider": "CIDEr-D"}
+TEXT_NAMES = {"chrf": "chrF", "cer": "character errors", "bleu": "BLEU", "cider": "CIDEr-D"}
 Entries = Mapping[str, Mapping[str, Any]]
 
 
@@ -31,15 +31,24 @@ def main_words(figures: Mapping[str, Any]) -> str:
     return ", ".join(words) or "no figure"
 
 
+def arrow(name: str) -> str:
+    """A direction as it is printed.
+
+    >>> arrow("word -> image")
+    'word → image'
+    """
+    return name.replace(" -> ", " → ")
+
+
 def write_quality_page(path: Path, run: str, about: Mapping[str, Any], exhibits: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     """Write the page; the same figures give the same bytes."""
     entries: Entries = about["directions"]
-    sentences = [f"{name}: {main_words(each['figures'])}." for name, each in entries.items()]
+    sentences = [f"{arrow(name)}: {main_words(each['figures'])}." for name, each in entries.items()]
     if not about["finished"]:
         sentences.append("Not finished: further directions follow.")
     settings = {name: value for name, value in about["settings"].items() if value is not None}
     facts = [Fact(name, str(value)) for name, value in settings.items()]
-    sections = [Section("All directions", "a test row each; beside a figure what real values get", _tables(entries))]
+    sections = [Section("All directions", "beside a figure what real values get in the place of samples", _tables(entries))]
     sections += [_shown(name, each, exhibits[name]) for name, each in entries.items()]
     sections.append(Section("Judges", "trained on the training split alone, measured on the test split", [_judges(entries)]))
     write_page(path, f"What {run} makes", "omnifuse quality", sentences, facts, sections, ("torch", "numpy"))
@@ -53,20 +62,18 @@ def _tables(entries: Entries) -> list[Block]:
         ("Does it lie where its origin lies?", "rank of what it was made from, among all different values", RECALL, _recall_cells),
         ("Is it like real values?", "distances of features of the judge; as many real values in their place", DISTANCES, _distance_cells),
         ("Is it various, and not memorised?", "distances of pairs, and to the nearest training value", VARIETY, _variety_cells),
-        ("How like the text of the row?", "over the characters and words of all texts", TEXTS, _text_cells),
         ("How near to the row's own?", "decibels between sounds; deviations between series", NEARNESS, _near_cells),
     ):
-        rows = [[name, *row] for name, each in entries.items() if (row := cells(each["figures"])) is not None]
+        rows = [[arrow(name), *row] for name, each in entries.items() if (row := cells(each["figures"])) is not None]
         if rows:
             blocks.append(Table(title, note, ["direction", *head], rows, tuple(range(1, len(head) + 1))))
-    return blocks
+    return [*blocks, *_texts(entries)]
 
 
-ACCURACY = ("right", "95 % interval", "judge on real values", "always the most frequent")
+ACCURACY = ("right", "95 % interval", "judge, of real values", "guessing")
 RECALL = ("recall@1", "real values", "recall@10", "real values", "guessing")
 DISTANCES = ("Fréchet", "real values", "kernel × 1000", "real values")
 VARIETY = ("distance of pairs", "of one label", "entropy of labels", "nearer than 99 % of real values", "the same in pixels")
-TEXTS = tuple(TEXT_NAMES.values())
 NEARNESS = ("mel-cepstral dB", "another of its label", "CRPS", "training series", "absolute error", "training series")
 Cells = list[str | Cell]
 
@@ -105,8 +112,15 @@ def _variety_cells(figures: Mapping[str, Any]) -> Cells | None:
     return [*shares, _ratio(figures.get("labels"), "entropy"), *close]
 
 
-def _text_cells(figures: Mapping[str, Any]) -> Cells | None:
-    return [_cell(figures["text"].get(name)) for name in TEXT_NAMES] if figures.get("text") else None
+def _texts(entries: Entries) -> list[Block]:
+    """The metrics of texts beside those of their own rows, as far as they are there."""
+    written = {name: each["figures"]["text"] for name, each in entries.items() if each["figures"].get("text")}
+    names = list(dict.fromkeys(name for figures in written.values() for name in figures))
+    if not names:
+        return []
+    rows: list[list[str | Cell]] = [[arrow(name), *(_cell(figures.get(each)) for each in names)] for name, figures in written.items()]
+    head = ["direction", *(TEXT_NAMES.get(name, name) for name in names)]
+    return [Table("How like the text of the row?", "over characters and words of all texts", head, rows, tuple(range(1, len(head))))]
 
 
 def _near_cells(figures: Mapping[str, Any]) -> Cells | None:
@@ -123,10 +137,10 @@ def _shown(name: str, entry: Mapping[str, Any], exhibits: Sequence[dict[str, Any
     note = f"{main_words(entry['figures'])}{per}"
     if entry["modality"] == "series":
         plots: list[Block] = [Plot(f"Row {number}", "its own and some draws", each.svg, wide=True) for number, each in enumerate(made, 1)]
-        return Section(name, note, [*plots, *_steps(entry["figures"])])
-    how = "what was given, then what was made" if entry["given"] else "made from nothing"
+        return Section(arrow(name), note, [*plots, *_steps(entry["figures"])])
+    how = "what was given, then what was made; where it is not what it should be, what it is taken for" if entry["given"] else ""
     wide = entry["modality"] in ("audio", "points") or any(len(each.pictures) > 1 or each.sounds for each in made)
-    return Section(name, note, [Gallery("Samples", how, made, wide=wide)])
+    return Section(arrow(name), note, [Gallery("Samples", how, made, wide=wide)])
 
 
 def _steps(figures: Mapping[str, Any]) -> list[Block]:

@@ -95,9 +95,7 @@ def _exhibit(
             _show_given(pipeline.schema[name], value, pictures, sounds, words)
     caption, svg = ", ".join(words), ""
     modality = pipeline.schema[direction.target].modality
-    notes = [] if label is None else [f"judged {shorten(label, 40)}"]
-    if want is not None and label is not None and want != label:
-        notes = [f"should be {shorten(want, 40)}", *notes]
+    notes = [] if label is None or label == want else [f"taken for {shorten(label, 40)}"]
     if modality == "image":
         pictures.append(picture(made_array(made), enlarge_to=SIDE))
     elif modality == "audio":
