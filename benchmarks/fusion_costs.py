@@ -116,7 +116,7 @@ def training(part: Fusion, given: Mapping[str, Tokens]) -> Callable[[], None]:
     return step
 
 
-def ratios(first: Callable[[], None], second: Callable[[], None], rounds: int) -> dict[str, Any]:
+def ratios(first: Callable[[], object], second: Callable[[], object], rounds: int) -> dict[str, Any]:
     """Median and quartiles of time of the first / time of the second, and the median times in milliseconds."""
     pairs = [(seconds(first), seconds(second)) for _ in range(rounds + 1)][1:]
     quotients = [one / other for one, other in pairs]
@@ -125,7 +125,7 @@ def ratios(first: Callable[[], None], second: Callable[[], None], rounds: int) -
     return {"median": round(median(quotients), 3), "quartiles": [round(low, 3), round(high, 3)], "milliseconds": times}
 
 
-def seconds(work: Callable[[], None]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     """How long it takes."""
     began = time.perf_counter()
     work()
