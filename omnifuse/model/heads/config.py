@@ -248,8 +248,8 @@ class FlowHeadConfig(HeadConfig):
         width: channels of the U-Net at full size, which double at each halving, or width of the transformer; by default 32, or 256.
         depth: halvings of the U-Net, or blocks of the transformer; by default 2, or 6.
         heads: attention heads.
-        patch: places along each side of a patch of the transformer; by default the smallest power of two that leaves at most 1,024
-            patches. Points are one by one.
+        patch: places along each side that a network takes as one; by default 1 in a U-Net, and in a transformer the smallest power of two
+            that leaves at most 1,024 patches. Points are one by one.
         unconditional: share of the rows that learn without what is fused, so that guidance has something to push away from.
         guidance: how far samples are pushed towards what is fused; 1 leaves them as they are.
         steps: from noise to data.

@@ -182,7 +182,7 @@ def _rows(fused: Fused, place_R: Tensor) -> Fused:
 
 def _network(config: FlowHeadConfig, canvas: Canvas, dim: int) -> Velocity:
     if chosen_network(config, canvas) == "unet":
-        return UNet(canvas.channels, config.width or 32, config.depth or 2, dim, config.heads, canvas.flat)
+        return UNet(canvas.channels, config.width or 32, config.depth or 2, dim, config.heads, canvas.flat, config.patch or 1)
     width, sides = config.width or 256, 1 if canvas.flat else 2
     if width % config.heads:
         raise OmnifuseError(f"heads: {config.heads} does not divide the width {width} of the transformer")

@@ -19,18 +19,23 @@ class UNet(Velocity):
     """Residual blocks that halve the places and double the channels, then the other way, each level with what it was on the way down.
 
     Every block is told time and condition by c (see `Condition`); at the lowest level each place reads the fused tokens. Sizes need not
-    be even: what is doubled takes the size it had on the way down. A series is convolved along its one side.
+    be even: what is doubled takes the size it had on the way down. A series is convolved along its one side. With a `patch` of p the
+    p × p places of a patch are channels of one place, from the first layer to the last: p² times fewer places.
 
     Source: Ronneberger et al. 2015, arXiv 1505.04597; as a network of a flow, Ho et al. 2020, arXiv 2006.11239, smaller: one block
     a level, no attention between places.
-    Cost: for 28×28 pictures of one colour, width 32 and two halvings, 0.9 M weights and 0.24 GFLOP a picture.
+    Cost: for 28×28 pictures of one colour, width 32 and two halvings, 0.9 M weights and 0.24 GFLOP a picture; with a patch of 2, width 64
+    and one halving 0.9 M and 0.13 GFLOP.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, dim: int, heads: int, flat: bool = False) -> None:
+    def __init__(self, channels: int, width: int, depth: int, dim: int, heads: int, flat: bool = False, patch: int = 1) -> None:
         """Args: channels: C; width: channels at full size; depth: halvings; dim: width D of what is fused; heads: of the
-        attention, as far as they divide the channels; flat: whether there is only one side to convolve along.
+        attention, as far as they divide the channels; flat: whether there is only one side to convolve along; patch: places along
+        each side that are taken as one.
         """
         super().__init__()
+        self.patch = (1 if flat else patch, patch)
+        channels *= self.patch[0] * self.patch[1]
         widths = [width * 2**level for level in range(depth + 1)]
         inner = 4 * width
         self.kernel, self.stride = ((1, 3), (1, 2)) if flat else ((3, 3), (2, 2))
@@ -47,8 +52,8 @@ class UNet(Velocity):
 
     def forward(self, x_BCHW: Tensor, t_B: Tensor, fused: Fused, known_B: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W)."""
-        c_BE = self.condition(t_B, fused.pooled, known_B)
-        x = self.first(x_BCHW.contiguous(memory_format=torch.channels_last))
+        c_BE, (height, width) = self.condition(t_B, fused.pooled, known_B), x_BCHW.shape[2:]
+        x = self.first(folded(x_BCHW, self.patch).contiguous(memory_format=torch.channels_last))
         kept = []
         for block, halve in zip(self.down, self.halve, strict=True):
             x = block(x, c_BE)
@@ -58,7 +63,7 @@ class UNet(Velocity):
         for block in self.up:
             same = kept.pop()
             x = block(torch.cat([F.interpolate(x, same.shape[2:]), same], dim=1), c_BE)
-        return self.last(x)
+        return unfolded(self.last(x), self.patch)[..., :height, :width]
 
     def _read(self, x_BDHW: Tensor, fused: Fused, known_B: Tensor) -> Tensor:
         places_BND = x_BDHW.flatten(2).transpose(1, 2)
@@ -71,6 +76,24 @@ class UNet(Velocity):
 
     def _block(self, inputs: int, outputs: int, inner: int) -> ResidualBlock:
         return ResidualBlock(self._convolution(inputs, outputs), self._convolution(outputs, outputs), inner)
+
+
+def folded(x_BCHW: Tensor, patch: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) → (B, C·p·q, ⌈H/p⌉, ⌈W/q⌉): the places of a patch become channels; what the last patch lacks is zeros."""
+    if patch == (1, 1):
+        return x_BCHW
+    height, width = x_BCHW.shape[2:]
+    x_BCHW = F.pad(x_BCHW, (0, -width % patch[1], 0, -height % patch[0]))
+    x_BCRPSQ = x_BCHW.unflatten(3, (-1, patch[1])).unflatten(2, (-1, patch[0]))
+    return x_BCRPSQ.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+
+
+def unfolded(x_BCHW: Tensor, patch: tuple[int, int]) -> Tensor:
+    """The inverse of `folded`, with what was added behind."""
+    if patch == (1, 1):
+        return x_BCHW
+    x_BCPQRS = x_BCHW.unflatten(1, (-1, *patch))
+    return x_BCPQRS.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
 
 
 class ResidualBlock(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from omnifuse.core.values import Fused
 from omnifuse.model.layers.dit import DiT
-from omnifuse.model.layers.unet import UNet
+from omnifuse.model.layers.unet import UNet, folded, unfolded
 from omnifuse.model.layers.velocity import Velocity
 
 DIM, ROWS = 16, 3
@@ -30,6 +30,11 @@ def unet(channels: int = 2, flat: bool = False) -> UNet:
     return UNet(channels, 8, 2, DIM, 4, flat)
 
 
+def patched(channels: int = 2, flat: bool = False) -> UNet:
+    torch.manual_seed(0)
+    return UNet(channels, 8, 1, DIM, 4, flat, patch=2)
+
+
 def dit(channels: int = 2, flat: bool = False, ordered: bool = True, patch: int = 2) -> DiT:
     torch.manual_seed(0)
     return DiT(channels, 32, 2, DIM, 4, patch, flat, ordered)
@@ -40,8 +45,17 @@ def test_the_reference_has_nine_tenths_of_a_million_weights() -> None:
     assert 0.75e6 < weights < 0.95e6
 
 
+def test_places_of_a_patch_become_channels_and_places_again() -> None:
+    x = torch.arange(2 * 3 * 4 * 6, dtype=torch.float32).view(2, 3, 4, 6)
+    apart = folded(x, (2, 3))
+    assert apart.shape == (2, 18, 2, 2)
+    assert apart[0, :6, 0, 0].tolist() == x[0, 0, :2, :3].flatten().tolist()
+    assert torch.equal(unfolded(apart, (2, 3)), x)
+    assert torch.equal(unfolded(folded(x[..., :5], (2, 3)), (2, 3))[..., :5], x[..., :5])
+
+
 @pytest.mark.parametrize("size", [(28, 28), (7, 9), (1, 1), (5, 2), (40, 63)])
-@pytest.mark.parametrize("make", [unet, dit])
+@pytest.mark.parametrize("make", [unet, patched, dit])
 def test_any_size_comes_out_as_it_went_in(make: type, size: tuple[int, int]) -> None:
     x = torch.randn(ROWS, 2, *size)
     made = run(make(), x)
@@ -50,13 +64,13 @@ def test_any_size_comes_out_as_it_went_in(make: type, size: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("length", [1, 2, 13, 100])
-@pytest.mark.parametrize("make", [unet, dit])
+@pytest.mark.parametrize("make", [unet, patched, dit])
 def test_a_series_of_any_length_comes_out_as_it_went_in(make: type, length: int) -> None:
     x = torch.randn(ROWS, 3, 1, length)
     assert run(make(3, flat=True), x).shape == x.shape
 
 
-@pytest.mark.parametrize("make", [unet, dit])
+@pytest.mark.parametrize("make", [unet, patched, dit])
 def test_the_velocity_depends_on_time_on_the_vector_and_on_each_token_that_is_there(make: type) -> None:
     network, x, given = make(), torch.randn(ROWS, 2, 8, 8), fused()
     before = run(network, x, given)
@@ -70,7 +84,7 @@ def test_the_velocity_depends_on_time_on_the_vector_and_on_each_token_that_is_th
     assert not torch.allclose(run(network, x, Fused(given.tokens, given.mask, pooled)), before, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [unet, dit])
+@pytest.mark.parametrize("make", [unet, patched, dit])
 def test_rows_without_condition_see_nothing_of_what_is_fused(make: type) -> None:
     network, x = make(), torch.randn(ROWS, 2, 8, 8)
     assert torch.equal(run(network, x, fused(0), known=False), run(network, x, fused(1), known=False))
