@@ -77,7 +77,7 @@ def draw_one(probabilities_BK: Tensor, noise: RowNoise, sampling: Sampling) -> T
     Inverse transform: the first of the sorted candidates whose cumulated probability passes a uniform number. Source of `top_p`:
     Holtzman et al. 2020, arXiv 1904.09751.
     """
-    logits_BK = probabilities_BK.double().clamp(min=1e-30).log() / (sampling.temperature or 1.0)
+    logits_BK = probabilities_BK.double().log() / (sampling.temperature or 1.0)
     sorted_BK, order_BK = logits_BK.softmax(1).sort(dim=1, descending=True, stable=True)
     if sampling.top_k is not None:
         sorted_BK[:, sampling.top_k :] = 0
