@@ -62,15 +62,12 @@ def test_each_label_of_a_set_is_drawn_by_itself() -> None:
     assert drawn.mean(0).tolist() == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
 
 
-def test_without_a_temperature_the_answer_is_told() -> None:
-    for name, spec in (
-        ("category", ValueSpec(modality="category", size=3)),
-        ("ordinal", ValueSpec(modality="category", size=3, ordered=True)),
-    ):
-        head = HEADS.build(HEADS[name].config(), spec, 8)
-        pooled: Tensor = torch.randn(5, 8)
-        output = head(Fused(pooled[:, None], torch.ones(5, 1, dtype=torch.bool), pooled))
-        assert torch.equal(head.generate(output, RowNoise(range(5)), Sampling()), head.answer(head.predict(output)))
+@pytest.mark.parametrize(("name", "ordered"), [("category", False), ("ordinal", True)])
+def test_without_a_temperature_the_answer_is_told(name: str, ordered: bool) -> None:
+    head = HEADS.build(HEADS[name].config.parse({}), ValueSpec(modality="category", size=3, ordered=ordered), 8)
+    pooled: Tensor = torch.randn(5, 8)
+    output = head(Fused(pooled[:, None], torch.ones(5, 1, dtype=torch.bool), pooled))
+    assert torch.equal(head.generate(output, RowNoise(range(5)), Sampling()), head.answer(head.predict(output)))
 
 
 @pytest.mark.parametrize(
