@@ -13,8 +13,8 @@ BIN := .venv/bin
 demo: .venv/ready  ## the main job on real data, into runs/demo
 	$(BIN)/omnifuse demo --out runs/demo
 
-test: .venv/ready  ## all tests but the long ones
-	$(BIN)/python -m pytest -q -m "not slow"
+test: .venv/ready  ## all tests but the long ones, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n auto --dist loadfile
 
 slow: .venv/ready  ## the long tests
 	$(BIN)/python -m pytest -q -m slow

@@ -226,7 +226,7 @@ def test_what_stands_for_a_text_is_read_as_one(value: Any, text: str | None):
         (torch.zeros(2), "Tensor is not text"),
         (Image.new("RGB", (2, 2)), "Image is not text"),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_python_alone_has_words_for_is_no_text(value: Any, reason: str):
     with pytest.raises(BadValue, match=reason):

@@ -209,9 +209,9 @@ def test_pictures_are_found_by_questions_and_shown_in_the_report(tmp_path: Path)
 
 def test_a_target_whose_modality_has_no_head_of_its_own_says_which_it_may_have() -> None:
     with pytest.raises(
-        OmnifuseError, match=r"columns.name: there is no head for text columns by default; name one: model.heads.name=contrastive"
+        OmnifuseError, match=r"columns.name: there is no head for vector columns by default; name one: model.heads.name=contrastive"
     ):
-        of.fit(made_rows(20, 0), columns={"size": "number", "name": {"modality": "text", "role": "target"}})
+        of.fit(made_rows(20, 0), columns={"size": "number", "name": {"modality": "vector", "role": "target", "source": "size"}})
 
 
 def test_what_cannot_be_retrieved_is_said(made: Made) -> None:
