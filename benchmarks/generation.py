@@ -15,12 +15,14 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 
 import omnifuse as of
 from benchmarks.results import keep, kept
 from omnifuse.cli.progress import training_bar
 from omnifuse.core.atomic import read_json
+from omnifuse.data.decode.series import decode_series
 from omnifuse.recipes import write_recipe
 from omnifuse.study.quality.directions import usual_directions
 from omnifuse.study.quality.quality import quality
@@ -71,7 +73,34 @@ def measure(name: str, seed: int, folder: Path, samples: int, settings: list[str
         "steps": trained["steps"],
         "weights": weights,
     }
-    keep("generation", {**about, "samples": samples, "directions": found.about["directions"]})
+    simple = {"baselines": guesses} if (guesses := series_baselines(name, pipeline, dataset)) else {}
+    keep("generation", {**about, "samples": samples, "directions": found.about["directions"], **simple})
+
+
+def series_baselines(name: str, pipeline: of.Pipeline, dataset: of.Dataset) -> dict[str, float]:
+    """Mean absolute error over all test rows of the last value that was seen, and of a line over the gap; in deviations of each channel.
+
+    A guess that is one value has its absolute error as its CRPS.
+    """
+    known = {"basicmotions_forecast": ("future", "past", None), "basicmotions_gap": ("gap", "before", "after")}
+    if name not in known:
+        return {}
+    target, before, after = known[name]
+    test, deviation = dataset.split("test"), np.asarray(pipeline.processors[target].state()["std"])
+    truth = _series(test, target) / deviation
+    last = _series(test, before)[:, -1:] / deviation
+    errors = {"last value": np.abs(truth - last)}
+    if after is not None:
+        steps = truth.shape[1]
+        way = (np.arange(1, steps + 1) / (steps + 1))[:, None]
+        errors["linear interpolation"] = np.abs(truth - (last + way * (_series(test, after)[:, :1] / deviation - last)))
+    return {guess: float(error.mean()) for guess, error in errors.items()}
+
+
+def _series(rows: of.Dataset, name: str) -> np.ndarray:
+    """(N, T, C) of a column whose series have one length."""
+    keys = rows.take(range(len(rows)), [name])[name]
+    return np.stack([np.asarray(decode_series(data).values, dtype=np.float64) for data in rows.media(keys)])
 
 
 def write_page() -> None:
@@ -99,6 +128,9 @@ def write_page() -> None:
             "",
         ]
         lines += _table(runs)
+        if "baselines" in runs[0]:
+            told = ", ".join(f"{guess} **{error:.3f}**" for guess, error in runs[0]["baselines"].items())
+            lines += [f"Mean absolute error (and CRPS, for these are single guesses) in the same unit: {told}.", ""]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text("\n".join(lines), encoding="utf-8")
 

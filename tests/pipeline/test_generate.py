@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import omnifuse as of
+from omnifuse.cli.evaluate import evaluate_run
 from omnifuse.cli.main import app
 from omnifuse.core.errors import OmnifuseError
 
@@ -185,3 +186,10 @@ def test_the_command_takes_a_table_and_the_way_between(run: Path, tmp_path: Path
     between = ["generate", str(run), "-i", "word=red", "--to", "word=blue", "-t", "picture", "-n", "4", "--out", str(tmp_path / "b")]
     app(between, standalone_mode=False)
     assert len(list((tmp_path / "b").glob("*-*.png"))) == 4
+
+
+def test_the_report_shows_samples_to_look_at(run: Path) -> None:
+    _, report = evaluate_run(run)
+    page = report.read_text(encoding="utf-8")
+    assert page.count("drawn from noise by what these rows give") == 2, "of the picture and of the walk"
+    assert "flow loss" in page

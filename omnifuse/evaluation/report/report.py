@@ -20,10 +20,13 @@ from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.report import plots
 from omnifuse.evaluation.report.examples import show_examples
+from omnifuse.page.blocks import Gallery
 from omnifuse.page.figures import central
 from omnifuse.page.page import render_page, versions_of
 from omnifuse.page.words import figure, shorten
+from omnifuse.pipeline.generation import given_rows
 from omnifuse.pipeline.pipeline import Pipeline
+from omnifuse.pipeline.samples import Made, exhibit, given_words
 
 NAMES = {
     "accuracy": ("accuracy", "share of the rows answered right"),
@@ -91,7 +94,9 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         "split": evaluation.split,
         "rows": evaluation.rows,
         "targets": [
-            _target(evaluation, pipeline, target, position, splits) | {"examples": show_examples(pipeline, data, target, answers, examples)}
+            _target(evaluation, pipeline, target, position, splits)
+            | {"examples": show_examples(pipeline, data, target, answers, examples)}
+            | {"samples": _samples(pipeline, data, target, examples, f"t{position}")}
             for position, (target, answers) in enumerate(evaluation.answers.items())
         ],
         "learning": _learning(history, pipeline),
@@ -126,6 +131,19 @@ def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: i
         "classes": classes,
         "labels": confusion["of"] if confusion else 0,
     }
+
+
+def _samples(pipeline: Pipeline, data: Dataset, target: str, count: int, key: str) -> Gallery | None:
+    """Samples of a target that is drawn, made from what rows of the data give that differ in it."""
+    if pipeline.head_config(target).tells != "sample":
+        return None
+    rows, modality = given_rows(pipeline, data, target, count), pipeline.schema[target].modality
+    made = [
+        Made(number, 1, given_words(row), target, modality, answer[target])
+        for number, (row, answer) in enumerate(zip(rows, pipeline.generate_each(rows, [target]), strict=True), start=1)
+    ]
+    exhibits = [exhibit(each, f"{key}-sample{each.row}") for each in made]
+    return Gallery("Samples", "drawn from noise by what these rows give of the other columns", exhibits, modality == "series")
 
 
 def _answer(evaluation: Evaluation, target: str, kind: Kind, floor: Mapping[str, Any]) -> dict[str, Any]:
