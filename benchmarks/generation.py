@@ -110,8 +110,9 @@ def write_page() -> None:
         "# What is generated, measured",
         "",
         "Recipes as they are in the repository. Samples of test rows, drawn with the defaults of the heads, judged by",
-        "[networks of our own](../quality.md) that were trained on the training split; their own accuracy on real test values stands behind",
-        "*judge*. Intervals are 95 % bootstrap intervals over rows; of several seeds the mean is told, with the interval of the first.",
+        "[networks of our own](../quality.md) that were trained on the training split; their own accuracy on real test values stands",
+        "behind *judge*. Intervals are 95 % bootstrap intervals over rows; of several seeds the mean is told, with the interval of the",
+        "first.",
         "Made by `OMNIFUSE_DATA=FOLDER python -m benchmarks.generation`; `omnifuse quality RUN` tells the same of any run.",
         "",
     ]
