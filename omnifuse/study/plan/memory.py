@@ -141,6 +141,7 @@ def follow_steps(trainer: Trainer, first: Callable[[], Fed], second: Callable[[]
     with Trace(parts_of(model)) as trace:
         trace.hold_model(model)
         trace.hold_states(trainer.optimizer)
+        trace.hold([] if trainer.average is None else list(trainer.average.weights.values()), "optimizer")
         trainer.step(1, _held(trace, fed.batch))
     return Training(Memory.at(trace.peak).with_more("activations", fed.at_work), forward, backward, once)
 

@@ -38,7 +38,9 @@ def followed(ground: Ground) -> Training:
     return follow_training(ground.trainer(fake=False), ground.typical(), ground.largest(), copy)
 
 
-@pytest.mark.parametrize("train", [{}, {"accumulate": 4}, {"precision": "bf16"}, {"optimizer": {"name": "sgd", "momentum": 0.9}}])
+@pytest.mark.parametrize(
+    "train", [{}, {"accumulate": 4}, {"precision": "bf16"}, {"optimizer": {"name": "sgd", "momentum": 0.9}}, {"ema": 0.9}]
+)
 def test_a_step_of_fake_tensors_takes_what_a_real_one_takes(ground_of: Callable[..., Ground], train: dict) -> None:
     ground = ground_of({"fusion": "joint"}, **train)
     plan, real = foreseen(ground), followed(ground)
@@ -46,6 +48,12 @@ def test_a_step_of_fake_tensors_takes_what_a_real_one_takes(ground_of: Callable[
     assert plan.memory.during == real.memory.during
     assert (plan.forward, plan.backward) == (real.forward, real.backward)
     assert sum(plan.forward.values()) > 0
+
+
+def test_an_average_of_the_weights_is_one_more_copy_of_them(ground_of: Callable[..., Ground]) -> None:
+    plain, averaged = (foreseen(ground_of({"fusion": "concat"}, **train)).memory for train in ({}, {"ema": 0.9}))
+    weights = sum(parameter.numel() for parameter in ground_of({"fusion": "concat"}).trainer(fake=True).pipeline.model.parameters())
+    assert averaged.of("optimizer") - plain.of("optimizer") >= 4 * weights
 
 
 @pytest.mark.parametrize("fusion", PLAIN)
