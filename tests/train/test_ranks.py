@@ -77,6 +77,27 @@ def test_ranks_whose_batches_hold_different_columns_do_not_wait_for_each_other(t
     assert {row["answer"] for row in answers} <= {"yes", "no"}
 
 
+def test_ranks_that_are_asked_for_different_columns_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """With a batch of two each rank has one row, which asks here for a picture and there for a text; the lengths differ too."""
+    rows = [
+        {**row, "walk": {"x": [0.5 * step for step in range(3 + number % 5)]}}
+        for number, row in enumerate(colour_rows(tmp_path / "pictures", 24))
+    ]
+    columns = {
+        "picture": {**COLUMNS["picture"], "role": "both"},
+        "question": {**COLUMNS["question"], "role": "both"},
+        "walk": {"modality": "series", "role": "both"},
+    }
+    recipe = write_recipe(tmp_path, rows, columns=columns, epochs=1, batch_size=2)
+    small = {"name": "flow", "width": 8, "depth": 1, "heads": 2}
+    heads = {"picture": small, "walk": small, "question": {"name": "decoder", "depth": 1, "heads": 2}}
+    both = launch(tmp_path, "train", recipe, "--out", tmp_path / "run", "--set", f"model.heads={json.dumps(heads)}")
+    assert both.returncode == 0, both.stderr[-3000:]
+    [answer] = Pipeline.load(tmp_path / "run").generate({"question": "is it red?"})
+    assert set(answer) == {"picture", "walk"}
+    assert 1 <= len(answer["walk"]["x"]) <= 7
+
+
 def test_a_rank_with_nothing_but_pictures_and_one_with_nothing_but_texts_train_one_model(tmp_path: Path) -> None:
     """For attention and pooled fusions, with and without modality dropout and heads of single columns."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", other_columns.__file__, tmp_path]
