@@ -151,7 +151,7 @@ def _agreed(name: str, encoder: InputSpec, head: InputSpec) -> InputSpec:
             raise OmnifuseError(
                 f"model.heads.{name}: its {option} is {value}, that of the encoder {encoder.demands()[option]}; name parts that agree"
             )
-    return InputSpec(**{**encoder.demands(), **head.demands()})
+    return encoder.model_copy(update=head.demands())
 
 
 def _resolved(part: Part) -> Part:
