@@ -23,6 +23,7 @@ from benchmarks.results import keep, kept
 from omnifuse.cli.progress import training_bar
 from omnifuse.core.atomic import read_json
 from omnifuse.data.decode.series import decode_series
+from omnifuse.page.words import counted
 from omnifuse.recipes import write_recipe
 from omnifuse.study.quality.directions import usual_directions
 from omnifuse.study.quality.quality import quality
@@ -123,9 +124,10 @@ def write_page() -> None:
         seeds = ", ".join(str(run["seed"]) for run in runs)
         minutes = mean(run["train_s"] for run in runs) / 60
         lines += [f"## {name}{f' with `{settings}`' if settings else ''}", ""]
+        note = f", {runs[0]['note']}" if "note" in runs[0] else ""
         lines += [
-            f"{minutes:.1f} minutes of training, {runs[0]['steps']:,} steps, {runs[0]['weights']:,} weights, seeds {seeds};"
-            f" {runs[0]['threads']} threads, {runs[0]['cpu']}, PyTorch {runs[0]['torch']}, {runs[0]['date']}.",
+            f"{minutes:.1f} minutes of training{note}; {runs[0]['steps']:,} steps, {runs[0]['weights']:,} weights, seed {seeds};"
+            f" {counted(runs[0]['threads'], 'thread')}, {runs[0]['cpu']}, PyTorch {runs[0]['torch']}, {runs[0]['date']}.",
             "",
         ]
         lines += _table(runs)
