@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -84,14 +84,9 @@ class TrainingBar:
         self._progress.stop()
 
 
-@contextmanager
-def training_bar() -> Iterator[TrainingBar]:
+def training_bar() -> closing[TrainingBar]:
     """A training bar that is taken away whatever happens."""
-    bar = TrainingBar()
-    try:
-        yield bar
-    finally:
-        bar.close()
+    return closing(TrainingBar())
 
 
 class RunsBar:
@@ -167,14 +162,9 @@ class RunsBar:
             self._progress.update(self._task, left=f"left about {_clock(to_come)}")
 
 
-@contextmanager
-def runs_bar() -> Iterator[RunsBar]:
+def runs_bar() -> closing[RunsBar]:
     """A bar over several runs that is taken away whatever happens."""
-    bar = RunsBar()
-    try:
-        yield bar
-    finally:
-        bar.close()
+    return closing(RunsBar())
 
 
 def _clock(seconds: float) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from contextlib import closing
+from typing import Annotated, Any, Literal
 
 import typer
 
 from omnifuse.cli.options import RunFolder
 from omnifuse.core.errors import OmnifuseError
-
-if TYPE_CHECKING:
-    from omnifuse.study.quality.quality import Watcher
 
 
 def quality(
@@ -48,7 +44,7 @@ def quality(
         raise OmnifuseError(f"{run}: does not say which data it was trained on, so there are no test rows")
     chosen = None if directions is None else parse_directions(directions, pipeline)
     options: dict[str, Any] = {"samples": samples, "label": label, "directions": chosen, "seed": seed}
-    with quality_bar() as bar:
+    with closing(QualityBar()) as bar:
         found = judge(pipeline, Dataset.open(about["dataset"]), run, **options, steps=steps, solver=solver, guidance=guidance, observer=bar)
     console.print(f"Report: {found.page}")
 
@@ -101,13 +97,3 @@ class QualityBar:
     def _begin(self, what: str, total: int, done: int) -> None:
         self._progress.start()
         self._progress.reset(self._task, description=what, total=total, completed=done, visible=True)
-
-
-@contextmanager
-def quality_bar() -> Iterator[Watcher]:
-    """A bar that is taken away whatever happens."""
-    bar = QualityBar()
-    try:
-        yield bar
-    finally:
-        bar.close()

@@ -204,14 +204,14 @@ def _draw(axes: Any, value: Any, modality: str) -> None:
 def given_words(row: Mapping[str, Any], longest: int = 60) -> str:
     """What a row gives, in words: `word=seven`; files by their name, other objects by their kind.
 
-    >>> given_words({"word": "seven", "size": 1.0})
-    'word=seven, size=1'
+    >>> given_words({"word": "open 24/7", "photo": "photos/a.png", "size": 1.0})
+    'word=open 24/7, photo=a.png, size=1'
     """
     words = []
     for name, value in row.items():
         if value is None:
             continue
-        if isinstance(value, Path) or (isinstance(value, str) and "/" in value):
+        if isinstance(value, Path) or (isinstance(value, str) and " " not in value and Path(value).suffix):
             value = Path(value).name
         word = quantity(value) if isinstance(value, float) else str(value) if isinstance(value, str | int | Path) else type(value).__name__
         words.append(f"{name}={shorten(word, longest)}")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from training import COLUMNS, QUIET, colour_rows, command, omnifuse, write_recipe
 
 from omnifuse.core.errors import OmnifuseError
@@ -168,7 +169,8 @@ def test_options_that_do_not_change_the_weights_may_change(home: Path, whole: Pa
     recipe["train"]["log_steps"] = 7
     recipe["data"]["cache_mb"] = 1
     recipe["evaluate"] = {"examples": 3}
-    resume(home, whole, recipe)
+    state, kept = resume(home, whole, recipe).model.state_dict(), load_file(whole / "model.safetensors")
+    assert all(torch.equal(state[name], tensor) for name, tensor in kept.items())
 
 
 def test_changed_data_are_refused(home: Path, whole: Path) -> None:
