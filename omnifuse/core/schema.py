@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from omnifuse.core.errors import OmnifuseError, nearest, unknown
 
-Role = Literal["input", "target", "both", "ignore"]
+Role = Literal["input", "target", "both", "meta", "ignore"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 
@@ -19,7 +19,8 @@ class Column:
     Args:
         name: its name in the table.
         modality: what one value of it is (`image`, `text`, `category`, `number`, …).
-        role: `input`, `target`, `both` (given or asked for) or `ignore`.
+        role: `input`, `target`, `both` (given or asked for), `meta` (kept beside the rows, for evaluation and splits; the model
+            neither reads nor answers it) or `ignore`.
         source: the column of the table that it reads, its own name by default; so a `video` and an `audio` column can
             read the pictures and the sound of one file.
         options: options of that modality, such as `size=64` for an image; checked by the modality.
@@ -146,12 +147,22 @@ class Schema(Mapping[str, Column]):
 
     @property
     def sources(self) -> dict[str, str]:
-        """The column of the table that each column in use reads."""
-        return {name: self._columns[name].source for name in self.used}
+        """The column of the table that each column reads that is kept."""
+        return {name: self._columns[name].source for name in self.stored}
 
     @property
     def used(self) -> list[str]:
-        """Names of the columns that are read or answered."""
+        """Names of the columns that the model reads or answers."""
+        return [c.name for c in self._columns.values() if c.is_input or c.is_target]
+
+    @property
+    def meta(self) -> list[str]:
+        """Names of the columns that are kept beside the rows; the model neither reads nor answers them."""
+        return [c.name for c in self._columns.values() if c.role == "meta"]
+
+    @property
+    def stored(self) -> list[str]:
+        """Names of the columns that a dataset keeps: those in use, and those beside them."""
         return [c.name for c in self._columns.values() if c.role != "ignore"]
 
     @property

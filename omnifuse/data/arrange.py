@@ -205,12 +205,12 @@ def _tell(
         if value.near is not None:
             duplicates.append(find_near_duplicates(ids, value.codes, codes, value.near, column=name))
     labels = {}
-    for name in schema.used:
+    for name in schema.stored:
         if schema[name].modality == "category":
             counted = rows.values(name).drop_null().value_counts().to_pylist()
             counts = {pair["values"]: pair["counts"] for pair in counted}
             labels[name] = find_odd_labels(counts, config.clean.rare_labels, column=name).dump()
-    missing = MissingCounter(list(schema.used))
+    missing = MissingCounter(list(schema.stored))
     for part in rows.batches():
         missing.add(np.stack([part[name].is_null().to_numpy(zero_copy_only=False) for name in missing.columns], axis=1))
     sample = next(rows.batches(size=SAMPLE))

@@ -91,10 +91,10 @@ class Dataset:
         """Write rows and the manifest into `folder`."""
         import lance
 
-        stored = {name: f"c{position}" for position, name in enumerate(schema.used)}  # Lance refuses some names, such as `a.b`
+        stored = {name: f"c{position}" for position, name in enumerate(schema.stored)}  # Lance refuses some names, such as `a.b`
         marks = [(name, pa.string()) for name in (ID, SPLIT, GROUP, ORIGIN)]
         types = pa.schema([*marks, *((stored[name], type_) for name, type_ in arrow_types(schema).items())])
-        absent = dict.fromkeys(schema.used, 0)
+        absent = dict.fromkeys(schema.stored, 0)
         digest = hashlib.blake2b(repr(list(schema.used)).encode(), digest_size=16)
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -106,13 +106,13 @@ class Dataset:
                 yield pa.record_batch([part[name] for name in (*dict(marks), *stored)], schema=types)
 
         lance.write_dataset(pa.RecordBatchReader.from_batches(types, batches()), str(folder / "rows.lance"))
-        columns = {name: schema[name].dump() for name in schema.used}
+        columns = {name: schema[name].dump() for name in schema.stored}
         counts = {"rows": len(rows), "absent": absent, "content": digest.hexdigest()}
         write_json(folder / "manifest.json", {"format": FORMAT, "columns": columns, "stored": stored, **counts, **report})
 
     def reading(self, schema: Schema) -> Dataset:
         """The same rows, with the options of these columns: how they become tensors is not kept with them."""
-        columns = {name: schema[name].dump() for name in schema.used}
+        columns = {name: schema[name].dump() for name in schema.stored}
         return Dataset(self.path, {**self.manifest, "columns": columns}, self.split_name)
 
     def split(self, name: Literal["train", "validation", "test"] | str) -> Dataset:
@@ -198,8 +198,8 @@ class Dataset:
 
 
 def arrow_types(schema: Schema) -> dict[str, pa.DataType]:
-    """How the columns in use are kept."""
-    return {name: _TYPES[processor_class(schema[name].modality).stored_as] for name in schema.used}
+    """How the columns are kept."""
+    return {name: _TYPES[processor_class(schema[name].modality).stored_as] for name in schema.stored}
 
 
 def _hashable(column: pa.ChunkedArray) -> list[Any]:

@@ -75,11 +75,12 @@ def prepare(
         progress: called with the number of rows read since the last call.
 
     Raises:
-        OmnifuseError: unknown column, unreadable value (with row and column), empty split, too many bad rows.
+        OmnifuseError: unknown column, media of role `meta`, unreadable value (with row and column), empty split, too many bad rows.
     """
     base = base or Path.cwd()
     by_split = dict(sources) if isinstance(sources, Mapping) and sources and set(sources) <= set(SPLITS) else {None: sources}
     inputs = _fingerprint(by_split, schema, config, base, root, seed)
+    _check_meta(schema)
     for version in sorted(store.glob(f"{inputs}-*")):
         if _is_current(version):
             return Dataset.open(version).reading(schema)
@@ -184,16 +185,25 @@ def _scan_part(part: Part, scanner: Scanner, staging: Staging, progress: Progres
 
 def _check_columns(part: Part, schema: Schema, config: DataConfig) -> None:
     names = part.table.column_names
-    for name in {ID, SPLIT, GROUP, ORIGIN, STRATUM, TIME} & set(schema.used):
+    for name in {ID, SPLIT, GROUP, ORIGIN, STRATUM, TIME} & set(schema.stored):
         raise OmnifuseError(f"columns.{name}: this name is kept for the dataset itself; take another one, with `source: {name}`")
     where = f" in the {part.split} table" if part.split else ""
-    for name in schema.used:
+    for name in schema.stored:
         if schema[name].source not in names:
             raise unknown(f"column{where}", schema[name].source, names, where="columns")
     for option in ("by", "stratify", "time", "column"):
         name = getattr(config.split, option)
         if name and name not in names:
             raise unknown(f"column{where}", name, names, where=f"data.split.{option}")
+
+
+def _check_meta(schema: Schema) -> None:
+    for name in schema.meta:
+        if processor_class(schema[name].modality).is_media:
+            raise OmnifuseError(
+                f"columns.{name}.role: files of the modality {schema[name].modality} are not kept beside the rows as meta;"
+                " make it an input, or say what is known of it in a category or a number"
+            )
 
 
 def _check_counts(counts: Mapping[Any, Counts], config: DataConfig) -> None:
@@ -233,7 +243,7 @@ def _without_credentials(value: Any) -> Any:
 
 def _fingerprint(by_split: Mapping[Any, Any], schema: Schema, config: DataConfig, base: Path, root: Path | None, seed: int) -> str:
     """A word for everything that a version depends on, but for the media files that its rows name."""
-    options = {name: column_config(schema[name]) for name in schema.used}
+    options = {name: column_config(schema[name]) for name in schema.stored}
     columns = [(n, schema[n].source, reader_of(o), o.absent, schema[n].is_target) for n, o in options.items()]
     settings = config.model_dump(mode="json", exclude={"source", "store", "cache_mb", "features_gb", "runner", "ray_address"})
     prints = [(split, source_fingerprint(source, base)) for split, source in by_split.items()]

@@ -128,7 +128,7 @@ class Scanner:
     def __init__(self, schema: Schema, config: DataConfig, store: Store, runner: Runner, quarantine: Path) -> None:
         """Make the processors; nothing is fitted."""
         self.schema, self.config, self.store, self.runner = schema, config, store, runner
-        configs = {name: column_config(schema[name]) for name in schema.used}
+        configs = {name: column_config(schema[name]) for name in schema.stored}
         self.processors: dict[str, Processor[Any]] = {name: MODALITIES.build(options) for name, options in configs.items()}
         self.media = {name: options for name, options in configs.items() if self.processors[name].is_media}
         self.readers = {name: reader_of(options) for name, options in self.media.items()}
@@ -146,7 +146,7 @@ class Scanner:
         The columns that splits look at are there as they were read, under `("split", name)`, and under `READ_FROM`
         where each row was read.
         """
-        sources = {self.schema[column].source for column in self.schema.used}
+        sources = {self.schema[column].source for column in self.schema.stored}
         windows = self.config.windows
         self._places = [*windows.by, windows.number_column] if windows else []
         wanted = list(dict.fromkeys([*sources, *self.config.split.columns, *self._places]))

@@ -42,7 +42,7 @@ class Staging:
     def __init__(self, path: Path, schema: Schema, split: SplitConfig) -> None:
         """Open the file."""
         self.path, self.schema, self.split = path, schema, split
-        self.columns = list(schema.used)
+        self.columns = list(schema.stored)
         self._pattern = re.compile(split.pattern) if split.pattern else None
         words = [(name, pa.string()) for name in (ID, GROUP, SPLIT, STRATUM, ORIGIN)]
         self._arrow = pa.schema([*words, (TIME, pa.float64()), *arrow_types(schema).items()])
@@ -54,7 +54,7 @@ class Staging:
         if self._writer is None:
             self._writer = pa.ipc.new_file(pa.OSFile(str(self.path), "wb"), self._arrow)
         values = {name: columns[name] for name in self.columns}
-        ids = row_ids(values, self.columns)
+        ids = row_ids(values, self.schema.used)  # a column kept beside a row does not move it to another split
         if not ids:
             return
         marks = {

@@ -14,6 +14,7 @@ from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig, SplitConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.prepare import prepare
+from omnifuse.data.table import read_table
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.config import EvaluateConfig
@@ -97,7 +98,10 @@ def evaluate(
 
 
 def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None = None) -> Dataset:
-    """Prepare rows that are all to be evaluated, in a folder of their own."""
+    """Prepare rows that are all to be evaluated, in a folder of their own; columns of role `meta` may be missing."""
+    if schema.meta:
+        there = read_table(data).column_names
+        schema = Schema([schema[name] for name in schema if name not in schema.meta or schema[name].source in there])
     everything = DataConfig(source="", split=SplitConfig(validation=0, test=0), bad_values="error")
     dataset = prepare(data, schema, everything, store=store, root=Path(root) if root else None)
     return dataset.split("train")

@@ -21,13 +21,16 @@ def test_options_of_the_modality_stand_beside_the_role():
 
 
 @pytest.mark.parametrize(
-    ("role", "is_input", "is_target"), [("input", True, False), ("target", False, True), ("both", True, True), ("ignore", False, False)]
+    ("role", "is_input", "is_target"),
+    [("input", True, False), ("target", False, True), ("both", True, True), ("meta", False, False), ("ignore", False, False)],
 )
 def test_each_role_says_what_is_read_and_what_is_learned(role: str, is_input: bool, is_target: bool):
     schema = Schema([Column("a", "number", role)])  # pyright: ignore[reportArgumentType]
     assert schema.inputs == (["a"] if is_input else [])
     assert schema.targets == (["a"] if is_target else [])
-    assert schema.used == (["a"] if role != "ignore" else [])
+    assert schema.used == (["a"] if is_input or is_target else [])
+    assert schema.stored == (["a"] if role != "ignore" else [])
+    assert schema.meta == (["a"] if role == "meta" else [])
 
 
 def test_a_schema_keeps_the_order_of_its_columns():

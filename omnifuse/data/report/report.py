@@ -150,7 +150,8 @@ def _sentence(dataset: Dataset) -> str:
         return listed([f"{name} ({schema[name].modality})" for name in names], 8)
 
     text = f"{counted(rows, 'row')}, each with {named(schema.inputs)}" if schema.inputs else counted(rows, "row")
-    return f"{text}; to be learned: {named(schema.targets)}." if schema.targets else f"{text}."
+    text = f"{text}; to be learned: {named(schema.targets)}" if schema.targets else text
+    return f"{text}; kept beside them: {named(schema.meta)}." if schema.meta else f"{text}."
 
 
 def _split_bar(splits: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ class ColumnSample:
 def draw(dataset: Dataset, rows: int = ROWS) -> dict[str, ColumnSample]:
     """Draw up to `rows` rows of each split; a column's sample by its name."""
     schema, manifest = dataset.schema, dataset.manifest
-    names = schema.used
+    names = schema.stored
     values: dict[str, dict[str, list[Any]]] = {name: {} for name in names}
     for split, count in manifest.get("splits", {}).items():
         if not count:
