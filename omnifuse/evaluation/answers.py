@@ -21,6 +21,21 @@ class Candidates:
         return np.array([place.get(value, -1) for value in truth], dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the first M rows of the answers say when only some columns of theirs are known.
+
+    Attributes:
+        scores: (M,) as `row_scores` gives them.
+        support: (M,) how much they speak for what was answered to the whole row, as `support` gives it.
+        surprise: (M,) −log probability of the truth in nats; empty where the answers are no probabilities.
+    """
+
+    scores: np.ndarray
+    support: np.ndarray
+    surprise: np.ndarray
+
+
 @dataclass
 class Answers:
     """What a model said about one target, for the N rows whose target is known.
@@ -33,6 +48,7 @@ class Answers:
             numbers (N,), quantiles (N, Q), the rank (N,) of the true item, embeddings (N, E).
         losses: (L,) the loss of the head, of the rows whose target the model can learn.
         shuffled: by input column, (M,) the scores of the first rows when that column is dealt out anew, as `row_scores` gives them.
+        subsets: by the input columns that are known, what is then told of the first rows.
         labels: that the model knows, in its order.
         candidates: of a retrieval.
     """
@@ -43,5 +59,6 @@ class Answers:
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
     shuffled: dict[str, np.ndarray] = field(default_factory=dict)
+    subsets: dict[frozenset[str], Told] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     candidates: Candidates | None = None

@@ -1,8 +1,9 @@
-"""One pass over the data: truths, predictions, and the scores of predictions with each column shuffled."""
+"""One pass over the data: truths, predictions, and what is told with each column shuffled, and with only some columns known."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader
-from omnifuse.evaluation.answers import Answers, Candidates
+from omnifuse.evaluation.answers import Answers, Candidates, Told
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.pipeline.features import EncodedRows, chunks, encode_rows
@@ -30,8 +31,39 @@ class _Said(NamedTuple):
     losses: list[np.ndarray]
 
 
+@dataclass(frozen=True)
+class Subsets:
+    """Which sets of input columns are to be known, with how many of the rows, and what hides the others.
+
+    Attributes:
+        known: sets of columns.
+        rows: the first so many of the rows.
+        dealt: columns that are hidden by dealing their values out anew among the rows; the others are taken away.
+    """
+
+    known: Sequence[frozenset[str]] = ()
+    rows: int = CHUNK
+    dealt: Collection[str] = ()
+
+    def hide(self, encoded: EncodedRows, known: frozenset[str], seed: int) -> EncodedRows:
+        """The rows with only these columns known."""
+        hidden = [name for name in encoded.index if name not in known]
+        given = encoded.without([name for name in hidden if name not in self.dealt])
+        for name in hidden:
+            if name in self.dealt:
+                given = given.shuffled(name, torch.Generator().manual_seed(seed_of(seed, "subsets", name)))
+        return given
+
+
 def collect(
-    pipeline: Pipeline, data: Dataset, *, batch_size: int, shuffle_rows: int = 0, seed: int = 0, absent: Collection[str] = ()
+    pipeline: Pipeline,
+    data: Dataset,
+    *,
+    batch_size: int,
+    shuffle_rows: int = 0,
+    seed: int = 0,
+    absent: Collection[str] = (),
+    subsets: Subsets | None = None,
 ) -> dict[str, Answers]:
     """Ask the model about every row of the data; encoders run once for each different value.
 
@@ -42,6 +74,7 @@ def collect(
         shuffle_rows: with how many of the rows the shuffle test is done; 0 for none.
         seed: of the shuffling.
         absent: input columns that are taken away from every row.
+        subsets: of columns, that are asked as well.
 
     Returns:
         By target, its answers. Rows without the target are left out. What is retrieved is chosen from the different values
@@ -65,6 +98,18 @@ def collect(
                     mixed = _ask(pipeline, encoded.shuffled(column, generator), others, truths, loader, batch_size, learned=False)
                     for judge in others:
                         judge.take_shuffled(column, truths[judge.name], mixed[judge.name])
+            count = min(len(part), subsets.rows - int(part[0])) if subsets else 0
+            if subsets and count > 0:
+                some, answerable = encoded.first(count), [judge for judge in judges if judge.head.predicts]
+                heads = {judge.name: truths[judge.name][:count] for judge in answerable}
+                for known in subsets.known:
+                    if known >= some.index.keys() - set(absent):
+                        told = said
+                    else:
+                        given = subsets.hide(some, known, seed + int(part[0]))
+                        told = _ask(pipeline, given, answerable, heads, loader, batch_size, learned=False)
+                    for judge in answerable:
+                        judge.take_subset(known, heads[judge.name], told[judge.name], said[judge.name])
     return {judge.name: judge.answers() for judge in judges}
 
 
@@ -80,6 +125,7 @@ class _Judge:
         self.scores: list[np.ndarray] = []
         self.losses: list[np.ndarray] = []
         self.shuffled: dict[str, list[np.ndarray]] = {}
+        self.subsets: dict[frozenset[str], list[Told]] = {}
 
     def read(self, prediction: Tensor, truth: Sequence[Any]) -> tuple[list[Any], np.ndarray]:
         """Decoded answers to a few rows, and what is kept of the predictions."""
@@ -107,22 +153,38 @@ class _Judge:
 
     def take_shuffled(self, column: str, truth: Sequence[Any], said: _Said) -> None:
         """Remember how the same rows are scored with a column shuffled."""
-        known = [i for i, value in enumerate(truth) if value is not None]
-        if known:
-            mixed = Answers(
-                truth=[truth[i] for i in known],
-                predicted=[said.predicted[i] for i in known],
-                scores=np.concatenate(said.scores)[known],
-                labels=self.blank.labels,
-                candidates=self.blank.candidates,
-            )
+        if mixed := self.answers_to(truth, said):
             self.shuffled.setdefault(column, []).append(self.kind.row_scores(mixed))
+
+    def take_subset(self, known: frozenset[str], truth: Sequence[Any], told: _Said, said: _Said) -> None:
+        """Remember what the same rows say when only some columns are known, beside what was said of the whole rows."""
+        if some := self.answers_to(truth, told):
+            whole = [answer for answer, value in zip(said.predicted, truth, strict=False) if value is not None]
+            surprise = self.kind.surprise(some)
+            each = Told(self.kind.row_scores(some), self.kind.support(some, whole), np.empty(0) if surprise is None else surprise)
+            self.subsets.setdefault(known, []).append(each)
+
+    def answers_to(self, truth: Sequence[Any], said: _Said) -> Answers | None:
+        """What was said of the rows whose target is known; `None` where no row has one."""
+        known = [i for i, value in enumerate(truth) if value is not None]
+        if not known:
+            return None
+        return Answers(
+            truth=[truth[i] for i in known],
+            predicted=[said.predicted[i] for i in known],
+            scores=np.concatenate(said.scores)[known],
+            labels=self.blank.labels,
+            candidates=self.blank.candidates,
+        )
 
     def answers(self) -> Answers:
         """All that was taken."""
         self.blank.scores = np.concatenate(self.scores) if self.scores else self.blank.scores
         self.blank.losses = np.concatenate(self.losses) if self.losses else self.blank.losses
         self.blank.shuffled = {column: np.concatenate(parts) for column, parts in self.shuffled.items()}
+        for known, parts in self.subsets.items():
+            scores, support, surprise = (np.concatenate(values) for values in zip(*map(astuple, parts), strict=True))
+            self.blank.subsets[known] = Told(scores, support, surprise)
         return self.blank
 
 

@@ -12,16 +12,19 @@ from omnifuse.core.atomic import read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.data.config import DataConfig, SplitConfig
-from omnifuse.data.dataset import Dataset
+from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.data.prepare import prepare
 from omnifuse.data.table import read_table
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.config import EvaluateConfig
-from omnifuse.evaluation.intervals import bootstrap_interval
+from omnifuse.evaluation.intervals import clusters_of, metric_intervals
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.shuffle import shuffle_test
+from omnifuse.evaluation.subsets import subset_test, subsets_for
 from omnifuse.pipeline.pipeline import Pipeline
+
+TELLING = ("shuffle", "subsets")  # details that say in sentences what they found
 
 
 @dataclass
@@ -32,7 +35,8 @@ class Evaluation:
         split: name of the rows.
         rows: how many.
         metrics: by target and metric.
-        details: by fixed keys and target, what is more than a number: `intervals`, `floor`, `shuffle`, `classes`, `confusion`.
+        details: by fixed keys and target, what is more than a number: `intervals`, `floor`, `shuffle`, `subsets`, `classes`,
+            `confusion`.
         answers: by target, every answer (not written to disk).
     """
 
@@ -43,8 +47,8 @@ class Evaluation:
     answers: dict[str, Answers] = field(repr=False, default_factory=dict)
 
     def sentences(self) -> list[str]:
-        """What the shuffle test says, in plain words."""
-        return [line for test in self.details.get("shuffle", {}).values() for line in test.get("sentences", [])]
+        """What the tests say, in plain words."""
+        return [line for key in TELLING for test in self.details.get(key, {}).values() for line in test.get("sentences", [])]
 
     def save(self, run: Path) -> None:
         """Write `metrics.json` (other splits in it are kept) and `evaluation.json`, or `evaluation-NAME.json` of other rows than test."""
@@ -111,22 +115,38 @@ def _judge(pipeline: Pipeline, rows: Dataset, split: str, config: EvaluateConfig
     if len(rows) == 0:
         raise OmnifuseError(f"the {split} split holds no row; there is nothing to evaluate")
     shuffle_rows = config.shuffle_rows if config.shuffle and len(pipeline.schema.inputs) > 0 else 0
-    answers = collect(pipeline, rows, batch_size=config.batch_size, shuffle_rows=shuffle_rows, seed=seed, absent=absent)
+    asked, subsets = subsets_for(pipeline, config.subset_rows, absent, seed)
+    answers = collect(
+        pipeline,
+        rows,
+        batch_size=config.batch_size,
+        shuffle_rows=shuffle_rows,
+        seed=seed,
+        absent=absent,
+        subsets=subsets if config.subsets and len(asked.columns) > 1 else None,
+    )
     metrics: dict[str, dict[str, float]] = {}
-    details: dict[str, dict[str, Any]] = {"intervals": {}, "floor": {}, "shuffle": {}, "classes": {}, "confusion": {}}
+    details: dict[str, dict[str, Any]] = {key: {} for key in ("intervals", "floor", "shuffle", "subsets", "classes", "confusion")}
     for target, given in answers.items():
         if not given.truth:
             raise OmnifuseError(f"no row of the {split} split has a value in the target {target}")
-        kind = kind_of(pipeline.head_config(target))
+        kind, clusters = kind_of(pipeline.head_config(target)), clusters_of(groups_of(rows, given), len(given.truth))
         metrics[target] = kind.metrics(given)
         details["floor"][target] = kind.floor(given)
-        details["intervals"][target] = {kind.main: bootstrap_interval(kind.row_scores(given), seed)}
+        details["intervals"][target] = metric_intervals(kind, given, clusters, seed)
         if given.shuffled:
             details["shuffle"][target] = shuffle_test(target, kind, given)
+        if given.subsets:
+            details["subsets"][target] = subset_test(target, kind, given, asked, subsets.dealt, clusters)
         for key, table in kind.tables(given).items():
             details[key][target] = table
     name = f"{split} without {', '.join(absent)}" if absent else split
     return Evaluation(name, len(rows), metrics, details, answers)
+
+
+def groups_of(rows: Dataset, answers: Answers) -> list[str | None]:
+    """The group that each answered row was kept together with when the data were split; `None` for rows that stand alone."""
+    return rows.take(answers.rows, [GROUP])[GROUP]
 
 
 def target_metrics(pipeline: Pipeline, target: str, answers: Answers) -> dict[str, float]:

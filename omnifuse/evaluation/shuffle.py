@@ -8,6 +8,7 @@ from typing import Any
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER
+from omnifuse.evaluation.words import told
 
 VISIBLE = 0.005
 NEGLIGIBLE = 0.02
@@ -52,7 +53,7 @@ def shuffle_test(target: str, kind: Kind, answers: Answers) -> dict[str, Any]:
 
 
 def _sentence(target: str, column: str, metric: str, intact: float, mixed: float, verdict: str) -> str:
-    before, after = _figure(intact), _figure(mixed)
+    before, after = told(intact), told(mixed)
     when = f"when {column} is shuffled."
     if verdict == "uses":
         change = "rises" if metric in LOWER_IS_BETTER else "falls"
@@ -60,9 +61,3 @@ def _sentence(target: str, column: str, metric: str, intact: float, mixed: float
     if verdict == "ignores":
         return f"For {target}, the model ignores {column}: {metric} stays at {after} (from {before}) {when}"
     return f"For {target}, too few rows to tell whether the model uses {column}: {metric} goes from {before} to {after} {when}"
-
-
-def _figure(value: float) -> str:
-    if 0.9995 <= value < 1:  # 1.000 would say that nothing is wrong
-        return f"{min(value, 0.9999):.4f}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

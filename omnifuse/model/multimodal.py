@@ -44,8 +44,8 @@ class MultimodalModel(nn.Module):
         self.languages = nn.ModuleList(dict.fromkeys(language for [language] in shared.values()))
         self.encoders = ColumnModules({name: _encoder(config, name, spec, shared) for name, spec in inputs.items()})
         self.modality_dropout = ModalityDropout(dropped) if any(dropped.values()) else None
-        absent = {n: spec.optional or dropped[n] > 0 or n in targets for n, spec in inputs.items()}
-        self.fusion = FUSIONS.build(config.fusion, absent, config.dim, *shared.get("model.fusion", []))
+        self.may_lack = {n: spec.optional or dropped[n] > 0 or n in targets for n, spec in inputs.items()}
+        self.fusion = FUSIONS.build(config.fusion, self.may_lack, config.dim, *shared.get("model.fusion", []))
         self.heads = ColumnModules({name: _head(config, name, spec, shared) for name, spec in targets.items()})
         self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
 

@@ -38,6 +38,10 @@ class EncodedRows:
         tokens = {name: each.keep(each.present & False) if name in columns else each for name, each in self.tokens.items()}
         return EncodedRows(tokens, self.index)
 
+    def first(self, count: int) -> EncodedRows:
+        """The first so many of the rows."""
+        return EncodedRows(self.tokens, {name: index[:count] for name, index in self.index.items()})
+
     def repeated(self, count: int) -> EncodedRows:
         """Each row `count` times, one after another."""
         return EncodedRows(self.tokens, {name: index.repeat_interleave(count) for name, index in self.index.items()})
@@ -50,7 +54,14 @@ class EncodedRows:
 
 
 @torch.inference_mode()
-def encode_rows(model: MultimodalModel, loader: Loader, rows: np.ndarray, device: torch.device, batch_size: int) -> EncodedRows:
+def encode_rows(
+    model: MultimodalModel,
+    loader: Loader,
+    rows: np.ndarray,
+    device: torch.device,
+    batch_size: int,
+    columns: Collection[str] | None = None,
+) -> EncodedRows:
     """Run the encoders over the different values of each column.
 
     Args:
@@ -59,8 +70,9 @@ def encode_rows(model: MultimodalModel, loader: Loader, rows: np.ndarray, device
         rows: which rows, (N,).
         device: where the model is.
         batch_size: values at a time.
+        columns: only these, where they are named.
     """
-    names = list(model.encoders)
+    names = [name for name in model.encoders if columns is None or name in columns]
     raws = loader.rows.take(rows, names)
     tokens, index = {}, {}
     for name in names:

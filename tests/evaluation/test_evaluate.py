@@ -14,10 +14,11 @@ import torch
 
 import omnifuse as of
 from omnifuse.core.errors import OmnifuseError
+from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import Evaluation
-from omnifuse.evaluation.kinds.label import label_metrics
-from omnifuse.evaluation.kinds.number import number_metrics
+from omnifuse.evaluation.kinds.label import Label
+from omnifuse.evaluation.kinds.number import Number
 from tests.evaluation.conftest import Learned
 
 QUICK = EvaluateConfig(shuffle=False)
@@ -72,9 +73,11 @@ def test_the_figures_are_those_of_the_predictions(learned: Learned, judged: Eval
     labels = ["no", "yes"]
     shares = np.array([[answer["answer_probabilities"][label] for label in labels] for answer in answers])
     truth = [row["answer"] for row in learned.rows]
-    expected = label_metrics(truth, [answer["answer"] for answer in answers], shares, labels)
+    said = [answer["answer"] for answer in answers]
+    expected = Label().metrics(Answers(truth=truth, predicted=said, scores=shares, labels=labels))
     assert judged.metrics["answer"] == pytest.approx(expected, abs=1e-5)
-    prices = number_metrics(np.array([row["price"] for row in learned.rows]), np.array([answer["price"] for answer in answers]))
+    truths, prices_said = [row["price"] for row in learned.rows], [answer["price"] for answer in answers]
+    prices = Number().metrics(Answers(truth=truths, predicted=prices_said))
     assert judged.metrics["price"] == pytest.approx(prices, rel=1e-5)
 
 

@@ -12,11 +12,25 @@ from sklearn import metrics as sk
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.kinds.label import Label, label_metrics
-from omnifuse.evaluation.kinds.number import Number, number_metrics
+from omnifuse.evaluation.kinds.kind import Kind
+from omnifuse.evaluation.kinds.label import Label, OrderedLabel
+from omnifuse.evaluation.kinds.labels import Labels
+from omnifuse.evaluation.kinds.number import Number
+from omnifuse.evaluation.kinds.quantiles import Quantiles
+from omnifuse.evaluation.kinds.ranking import Ranking
+from omnifuse.evaluation.kinds.sample import Sample
+from omnifuse.evaluation.kinds.text import Text
 from omnifuse.evaluation.metrics import check_monitor, is_better
 
 EXACT = {"rel": 0, "abs": 1e-9}
+
+
+def label_metrics(truth: list[str], said: list[str], shares: np.ndarray, labels: list[str]) -> dict[str, float]:
+    return Label().metrics(Answers(truth=truth, predicted=said, scores=shares, labels=labels))
+
+
+def number_metrics(truth: np.ndarray, said: np.ndarray) -> dict[str, float]:
+    return Number().metrics(Answers(truth=truth.tolist(), predicted=said.tolist()))
 
 
 def predicted(probabilities: np.ndarray, labels: list[str]) -> list[str]:
@@ -33,7 +47,8 @@ def test_two_labels_by_hand() -> None:
     assert found["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2, **EXACT)
     assert found["auroc"] == pytest.approx(3 / 4, **EXACT)  # of 4 pairs yes/no, 3 are in order
     assert found["log_loss"] == pytest.approx(-math.log(0.8 * 0.4 * 0.9 * 0.5) / 4, **EXACT)
-    assert tuple(found) == Label.names
+    assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2, **EXACT)  # 0.8 comes first, 0.4 third
+    assert tuple(found) == tuple(name for name in Label.names if name != "top5_accuracy")
 
 
 def test_an_area_counts_ties_as_half() -> None:
@@ -43,7 +58,7 @@ def test_an_area_counts_ties_as_half() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), classes=st.integers(2, 6), rows=st.integers(12, 60))
+@given(seed=st.integers(0, 10_000), classes=st.integers(2, 8), rows=st.integers(12, 60))
 def test_categories_equal_scikit_learn(seed: int, classes: int, rows: int) -> None:
     random = np.random.default_rng(seed)
     labels = [f"label {i}" for i in range(classes)]
@@ -58,7 +73,12 @@ def test_categories_equal_scikit_learn(seed: int, classes: int, rows: int) -> No
         "macro_f1": sk.f1_score(truth, answers, labels=labels, average="macro", zero_division=0),
         "log_loss": sk.log_loss(truth, shares, labels=labels),
         "auroc": sk.roc_auc_score(ids, shares[:, 1] if classes == 2 else shares, multi_class="ovr", average="macro"),
+        "auprc": sk.average_precision_score(ids == 1, shares[:, 1])
+        if classes == 2
+        else sk.average_precision_score(np.eye(classes)[ids], shares, average="macro"),
     }
+    if classes > 5:
+        expected["top5_accuracy"] = sk.top_k_accuracy_score(ids, shares, k=5)
     assert found == pytest.approx(expected, **EXACT)
 
 
@@ -76,21 +96,25 @@ def test_numbers_equal_scikit_learn(pairs: list[tuple[float, float]]) -> None:
         "rmse": sk.root_mean_squared_error(truth, answers),
         "r2": sk.r2_score(truth, answers),
     }
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    if np.abs(truth).min() > 0:
+        expected["mape"] = sk.mean_absolute_percentage_error(truth, answers)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def test_numbers_by_hand() -> None:
     found = number_metrics(np.array([1.0, 2.0, 6.0]), np.array([2.0, 2.0, 3.0]))
-    assert found == pytest.approx({"mae": 4 / 3, "rmse": math.sqrt(10 / 3), "r2": 1 - 10 / 14}, **EXACT)
+    assert found == pytest.approx({"mae": 4 / 3, "rmse": math.sqrt(10 / 3), "r2": 1 - 10 / 14, "mape": (1 + 0 + 1 / 2) / 3}, **EXACT)
     assert tuple(found) == Number.names
 
 
 def test_numbers_that_are_all_the_same_have_no_r2() -> None:
-    assert number_metrics(np.array([3.0, 3.0]), np.array([3.0, 5.0])) == pytest.approx({"mae": 1, "rmse": math.sqrt(2)}, **EXACT)
+    assert number_metrics(np.array([3.0, 3.0]), np.array([3.0, 5.0])) == pytest.approx(
+        {"mae": 1, "rmse": math.sqrt(2), "mape": 1 / 3}, **EXACT
+    )
 
 
 def test_one_row_has_an_error_and_no_r2() -> None:
-    assert number_metrics(np.array([3.0]), np.array([5.0])) == pytest.approx({"mae": 2, "rmse": 2}, **EXACT)
+    assert number_metrics(np.array([3.0]), np.array([5.0])) == pytest.approx({"mae": 2, "rmse": 2, "mape": 2 / 3}, **EXACT)
 
 
 def test_a_label_the_model_does_not_know_counts_as_wrong() -> None:
@@ -162,3 +186,68 @@ def test_what_may_be_watched() -> None:
         check_monitor("anwser.accuracy", targets)
     with pytest.raises(OmnifuseError, match=r"train\.monitor"):
         check_monitor("accuracy", targets)
+
+
+def test_a_truth_of_zero_has_no_relative_error() -> None:
+    assert "mape" not in number_metrics(np.array([0.0, 2.0]), np.array([1.0, 2.0]))
+
+
+def many_kinds() -> list[tuple[Kind, Answers]]:
+    random = np.random.default_rng(0)
+    rows, labels = 40, ["a", "b", "c", "d", "e", "f"]
+    shares = random.dirichlet(np.ones(6), rows).round(2) + 0.01  # with ties
+    truth, said = [labels[i] for i in random.integers(0, 6, rows)], [labels[i] for i in shares.argmax(axis=1)]
+    numbers = random.normal(size=rows).tolist()
+    quantiles = np.sort(random.normal(size=(rows, 3)), axis=1)
+    sets = [tuple(label for label, there in zip(labels, row, strict=True) if there) for row in random.random((rows, 6)) < 0.4]
+    said_sets = [tuple(label for label, there in zip(labels, row, strict=True) if there) for row in shares > 0.2]
+    texts = ["a red circle", "a blue square", "one of many"] * 14
+    return [
+        (Label(), Answers(truth=truth, predicted=said, scores=shares, labels=labels)),
+        (OrderedLabel(), Answers(truth=truth, predicted=said, scores=shares, labels=labels)),
+        (Labels(), Answers(truth=sets, predicted=said_sets, scores=shares, labels=labels)),
+        (Number(), Answers(truth=numbers, predicted=random.normal(size=rows).tolist())),
+        (Quantiles((0.1, 0.5, 0.9)), Answers(truth=numbers, predicted=quantiles[:, 1].tolist(), scores=quantiles)),
+        (Ranking(), Answers(truth=truth, predicted=said, scores=random.integers(0, 20, rows).astype(float), labels=labels)),
+        (Text(), Answers(truth=texts[:rows], predicted=texts[1 : rows + 1])),
+        (Sample(), Answers(truth=numbers, predicted=[None] * rows, scores=random.random((rows, 1)))),
+    ]
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_a_weight_counts_a_row_as_often_as_it_says(place: int) -> None:
+    kind, given = many_kinds()[place]
+    random = np.random.default_rng(1)
+    weights = random.integers(0, 3, (5, 40))
+    weights[0] = random.random(40) < 0.5  # a group of rows
+    found = kind.measure(given)(weights.astype(float))
+    fixed = {"cider"}  # what is rare is told by all rows
+    for draw, times in enumerate(weights):
+        rows = np.repeat(np.arange(40), times)
+        again = Answers(
+            truth=[given.truth[i] for i in rows],
+            predicted=[given.predicted[i] for i in rows],
+            scores=given.scores[rows] if len(given.scores) else given.scores,
+            labels=given.labels,
+        )
+        expected = kind.metrics(again)
+        assert {name: found[name][draw] for name in expected if name not in fixed} == pytest.approx(
+            {name: value for name, value in expected.items() if name not in fixed}, rel=1e-6, abs=1e-9
+        )
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_what_is_slow_can_be_left_out(place: int) -> None:
+    kind, given = many_kinds()[place]
+    found = kind.measure(given, leave_out=kind.slow)(np.ones((2, 40)))
+    assert not set(found) & set(kind.slow)
+    assert {name: value[0] for name, value in found.items()} == pytest.approx({n: v for n, v in kind.metrics(given).items() if n in found})
+
+
+def test_a_metric_that_a_group_does_not_allow_is_no_number() -> None:
+    given = Answers(
+        truth=["a", "a", "b"], predicted=["a", "b", "b"], scores=np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]), labels=["a", "b"]
+    )
+    found = Label().measure(given)(np.array([[1.0, 1, 0], [0, 0, 0], [1, 1, 1]]))
+    assert found["accuracy"].tolist() == pytest.approx([0.5, math.nan, 2 / 3], nan_ok=True)
+    assert found["auroc"].tolist() == pytest.approx([math.nan, math.nan, 1], nan_ok=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from omnifuse.evaluation.answers import Answers, Candidates
 from omnifuse.evaluation.kinds.kind import Kind, found_within, ranks_of, reciprocal
+from omnifuse.evaluation.weighing import Measure, means, sums_by
 
 TOPS = (1, 5, 10)
 BLOCK = 512
+BACK = ("back_recall@1", "back_recall@5", "back_recall@10", "back_mrr")
 
 
 class Embedding(Kind):
@@ -22,14 +25,26 @@ class Embedding(Kind):
 
     main = "recall@10"
     headings = ("Found late", "Found soon", "The answer is the nearest candidate.")
-    names = ("recall@10", "recall@1", "recall@5", "mrr", "back_recall@1", "back_recall@5", "back_recall@10", "back_mrr")
+    names = ("recall@10", "recall@1", "recall@5", "mrr", *BACK)
+    slow = BACK
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
-        """Shares found within the first 1, 5 and 10, and the mean of 1/rank, both ways."""
-        forth = self.ranks(answers)
-        found = {"recall@10": found_within(forth, 10).mean(), **_retrieved(forth)}
-        back = self._ranks_back(answers)
-        return {**found, **{f"back_{name}": value for name, value in _retrieved(back).items()}}
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
+        """Shares found within the first 1, 5 and 10, and the mean of 1/rank, both ways. Whatever the weights, all rows are there to be
+        found; a candidate weighs what its rows weigh on average.
+        """
+        forth = _retrieved(self.ranks(answers))
+        back = {} if set(BACK) <= set(leave_out) else _retrieved(self._ranks_back(answers))
+        places, count = _candidates(answers).places(answers.truth), len(_candidates(answers).values)
+        rows_each = np.maximum(np.bincount(places[places >= 0], minlength=count), 1)
+
+        def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
+            found = {name: means(weights, values) for name, values in forth.items()}
+            if back:
+                weight = sums_by(weights, places, count) / rows_each
+                found |= {f"back_{name}": means(weight, values) for name, values in back.items()}
+            return found
+
+        return measured
 
     def row_scores(self, answers: Answers) -> np.ndarray:
         """1 where the row's own value is among the first ten candidates."""
@@ -39,6 +54,11 @@ class Embedding(Kind):
         """Candidates in any order."""
         count = len(_candidates(answers).values)
         return {"answer": "any", "recall@10": min(1.0, 10 / count), "how": f"guessing among {count:,} candidates"}
+
+    def support(self, answers: Answers, said: Sequence[Any]) -> np.ndarray:
+        """The similarity with the candidate that was answered."""
+        candidates = _candidates(answers)
+        return (answers.scores * candidates.vectors[candidates.places(list(said))]).sum(axis=1)
 
     def choices(self, answers: Answers) -> int:
         """How many candidates there are."""
@@ -67,8 +87,8 @@ class Embedding(Kind):
         return np.concatenate(ranks)
 
 
-def _retrieved(ranks: np.ndarray) -> dict[str, float]:
-    return {**{f"recall@{top}": float(found_within(ranks, top).mean()) for top in TOPS}, "mrr": float(reciprocal(ranks).mean())}
+def _retrieved(ranks: np.ndarray) -> dict[str, np.ndarray]:
+    return {**{f"recall@{top}": found_within(ranks, top) for top in TOPS}, "mrr": reciprocal(ranks)}
 
 
 def _candidates(answers: Answers) -> Candidates:

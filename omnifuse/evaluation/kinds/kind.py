@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER
+from omnifuse.evaluation.weighing import Measure
 
 ZERO: Any = 0  # what a ratio without any row counts as; scikit-learn declares its parameter as a word only
 
@@ -20,12 +21,14 @@ class Kind(ABC):
     Attributes:
         main: the metric that is shown first; it is the mean of the scores of the rows.
         names: all metrics, the main one first.
+        slow: those that cost much more than a mean over rows.
         unit_of_one: whether the scores of the rows lie between 0 and 1.
         headings: of the examples that went wrong and those that went right, and a note about them.
     """
 
     main: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
+    slow: ClassVar[tuple[str, ...]] = ()
     unit_of_one: ClassVar[bool] = True
     headings: ClassVar[tuple[str, str, str]] = ("Wrong", "Right", "")
 
@@ -38,9 +41,17 @@ class Kind(ABC):
         """(B, …) what is kept of the predictions for a few rows; `truth` is `None` where it is absent."""
         return scores
 
-    @abstractmethod
     def metrics(self, answers: Answers) -> dict[str, float]:
-        """Those of `names` that these rows allow."""
+        """Those of `names` that these rows allow; what each is stands at `measure`."""
+        found = self.measure(answers)(np.ones((1, len(answers.truth))))
+        return {name: float(found[name][0]) for name in self.names if name in found}
+
+    @abstractmethod
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
+        """A function from weights (B, N) of these rows to the metrics (B,) that they allow, without those to `leave_out`.
+
+        A metric is NaN where the rows that have a weight do not allow it.
+        """
 
     @abstractmethod
     def row_scores(self, answers: Answers) -> np.ndarray:
@@ -51,6 +62,17 @@ class Kind(ABC):
         """The best `answer` that looks at no input, the main metric that it gets, and `how` it comes about where it is not
         simply always the same.
         """
+
+    def support(self, answers: Answers, said: Sequence[Any]) -> np.ndarray:
+        """(N,) how much these answers speak for what was `said` of the same rows when the whole row was known.
+
+        The answer itself where it is a number, in its unit; what else a kind says; the score of the row where it says nothing.
+        """
+        return self.row_scores(answers)
+
+    def surprise(self, answers: Answers) -> np.ndarray | None:
+        """(N,) −log of the probability of the truth in nats; `None` where the answers are no probabilities."""
+        return None
 
     def ranks(self, answers: Answers) -> np.ndarray | None:
         """(N,) the rank of what is right among the choices, 0 for never; `None` where nothing is ranked."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.kinds.kind import ZERO, Kind, most_frequent
+from omnifuse.evaluation.kinds.kind import ZERO, Kind, found_within, most_frequent, ranks_of
+from omnifuse.evaluation.weighing import Curve, Measure, known_mean, means, ratio, sums_by
 
-MOST_CLASSES = 60
+MOST_CLASSES, TOP = 60, 5
+TINY = float(np.finfo(np.float64).eps)
 
 
 class Label(Kind):
@@ -18,15 +20,61 @@ class Label(Kind):
 
     main = "accuracy"
     headings = ("Wrong, and surest of it", "Right", "Beside a label: the probability the model gave it.")
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss")
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "top5_accuracy", "auroc", "auprc", "log_loss")
+    slow = ("auroc", "auprc")
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
-        """See `label_metrics`."""
-        return label_metrics(answers.truth, answers.predicted, answers.scores, answers.labels)
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
+        """Metrics of a classification. A true label that the model does not know counts as wrong.
+
+        accuracy (with one label a row also the micro F1); balanced_accuracy, the mean recall over the true labels; macro_f1, the mean
+        over the true labels of 2·hits / (true + answered); top5_accuracy, the share whose label is among the five most probable
+        (left out for five labels and fewer). Over the rows whose label the model knows: log_loss, −mean log p(truth) in nats; auroc
+        and auprc (average precision) of the second label where there are two, else one against the rest, averaged over labels; left
+        out where only one label occurs.
+        """
+        occurring = sorted(set(answers.truth))
+        true, said = _places(answers.truth, occurring), _places(answers.predicted, occurring)
+        hits, right = self.row_scores(answers), np.where(true == said, true, -1)
+        place, count = _places(answers.truth, answers.labels), len(answers.labels)
+        known = (place >= 0).astype(np.float64)
+        top = found_within(ranks_of(answers.scores, place), TOP) if count > TOP else None
+        surprise = self.surprise(answers) if known.any() else None
+        curves = _curves(answers.scores, place) if not set(self.slow) <= set(leave_out) else []
+
+        def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
+            in_truth, hit = sums_by(weights, true, len(occurring)), sums_by(weights, right, len(occurring))
+            answered = sums_by(weights, said, len(occurring))
+            f1 = np.where(in_truth > 0, ratio(2 * hit, in_truth + answered), np.nan)
+            found = {
+                "accuracy": means(weights, hits),
+                "balanced_accuracy": known_mean(ratio(hit, in_truth), axis=1),
+                "macro_f1": known_mean(f1, axis=1),
+            }
+            if top is not None:
+                found["top5_accuracy"] = means(weights, top)
+            if surprise is not None:
+                found["log_loss"] = means(weights * known, surprise)
+            if curves:
+                areas = np.array([curve.areas(weights * known) for curve in curves])
+                found["auroc"], found["auprc"] = known_mean(areas, axis=0)
+            return found
+
+        return measured
 
     def row_scores(self, answers: Answers) -> np.ndarray:
         """1 where the label is right."""
         return np.array([t == p for t, p in zip(answers.truth, answers.predicted, strict=True)], dtype=np.float64)
+
+    def support(self, answers: Answers, said: Sequence[Any]) -> np.ndarray:
+        """The probability of the label that was answered."""
+        place = {label: i for i, label in enumerate(answers.labels)}
+        return answers.scores[np.arange(len(said)), [place[label] for label in said]].astype(np.float64)
+
+    def surprise(self, answers: Answers) -> np.ndarray:
+        """Of the true label; of one that the model does not know that of a probability of 1 / 2⁵²."""
+        places = _places(answers.truth, answers.labels)
+        own = answers.scores[np.arange(len(places)), places].astype(np.float64) / answers.scores.sum(axis=1, dtype=np.float64)
+        return -np.log(np.clip(np.where(places < 0, 0.0, own), TINY, 1 - TINY))
 
     def floor(self, answers: Answers) -> dict[str, Any]:
         """The most frequent label."""
@@ -55,54 +103,36 @@ class OrderedLabel(Label):
 
     names = (*Label.names, "qwk")
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
-        """Those of a label, and over the rows whose label the model knows `qwk`; left out where all are the same."""
-        from sklearn.metrics import cohen_kappa_score
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
+        """Those of a label, and over the rows whose label the model knows qwk = 1 − E(i − j)² / E′(i − j)², with i and j the places of
+        truth and answer, and E′ over all pairs of a true one and an answered one; left out where all are the same.
+        """
+        place, said = _places(answers.truth, answers.labels), _places(answers.predicted, answers.labels)
+        known = place >= 0
+        of_a_label = super().measure(answers, leave_out)
+        if len({*place[known], *said[known]}) < 2:
+            return of_a_label
 
-        place = {label: i for i, label in enumerate(answers.labels)}
-        pairs = [(place[t], place[p]) for t, p in zip(answers.truth, answers.predicted, strict=True) if t in place]
-        found = super().metrics(answers)
-        if len({number for pair in pairs for number in pair}) > 1:
-            truth, predicted = zip(*pairs, strict=True)
-            found["qwk"] = float(cohen_kappa_score(truth, predicted, weights="quadratic", labels=np.arange(len(place))))
-        return found
+        def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
+            inside = weights * known
+            i, j, ii, jj, off = (means(inside, values) for values in (place, said, place**2, said**2, (place - said) ** 2))
+            return {**of_a_label(weights), "qwk": 1 - ratio(off, ii + jj - 2 * i * j)}
+
+        return measured
 
 
-def label_metrics(truth: Sequence[str], predicted: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
-    """Metrics of a classification.
+def _places(values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
+    """(N,) which of the labels each value is; −1 where it is none."""
+    place = {label: i for i, label in enumerate(labels)}
+    return np.array([place.get(value, -1) for value in values], dtype=np.int64)
 
-    Args:
-        truth, predicted: labels of the N rows; a true label the model does not know counts as wrong.
-        probabilities: (N, K).
-        labels: the K labels of the model, in its order.
 
-    Returns:
-        accuracy, balanced_accuracy (mean recall over the true labels), macro_f1, and, over the rows whose label the
-        model knows, log_loss (nats) and auroc (of the second label where there are two, else one against the rest,
-        averaged over labels; left out where only one label occurs).
-    """
-    from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score, roc_auc_score
-
-    occurring = sorted(set(truth))
-    result = {
-        "accuracy": accuracy_score(truth, predicted),
-        "balanced_accuracy": recall_score(truth, predicted, labels=occurring, average="macro", zero_division=ZERO),
-        "macro_f1": f1_score(truth, predicted, labels=occurring, average="macro", zero_division=ZERO),
-    }
-    ids = {label: i for i, label in enumerate(labels)}
-    known = np.array([label in ids for label in truth])
-    target = np.array([ids[label] for label in truth if label in ids])
-    if known.any():
-        scores = probabilities[known].astype(np.float64)
-        scores /= scores.sum(axis=1, keepdims=True)
-        result["log_loss"] = log_loss(target, scores, labels=np.arange(len(labels)))
-        areas = []
-        for label in [1] if len(labels) == 2 else range(len(labels)):
-            if 0 < (target == label).sum() < len(target):
-                areas.append(roc_auc_score(target == label, scores[:, label]))
-        if areas:
-            result["auroc"] = float(np.mean(areas))
-    return {name: float(result[name]) for name in Label.names if name in result}
+def _curves(scores: np.ndarray, place: np.ndarray) -> list[Curve]:
+    """Of every label that some known rows have and some have not; of the second one alone where there are two."""
+    shares = scores.astype(np.float64) / scores.sum(axis=1, keepdims=True, dtype=np.float64)
+    counts, known = np.bincount(place[place >= 0], minlength=shares.shape[1]), (place >= 0).sum()
+    labels = [1] if shares.shape[1] == 2 else range(shares.shape[1])
+    return [Curve(shares[:, label], place == label) for label in labels if 0 < counts[label] < known]
 
 
 def class_table(labels: Sequence[str], figures: Any) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.kind import ZERO, Kind
 from omnifuse.evaluation.kinds.label import MOST_CLASSES, class_table
+from omnifuse.evaluation.weighing import Curve, Measure, known_mean, means, ratio
 
 SHOWN = 8
 
@@ -23,37 +25,39 @@ class Labels(Kind):
     main = "map"
     headings = ("True labels far down", "True labels far up", "")
     names = ("map", "label_map", "micro_f1", "macro_f1", "exact_match")
+    slow = ("label_map",)
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
         """Metrics of sets.
 
         map: mean over rows of the average precision of the row's labels, by probability. label_map: mean over labels of the
         average precision of the rows that have it, of the labels that some rows have and some have not. micro_f1, macro_f1:
-        F1 of the answered labels, over all pairs of row and label, and averaged over the labels that occur. exact_match:
-        share of the rows whose answer is the whole set.
+        F1 = 2·hits / (true + answered) of the labels, over all pairs of row and label, and averaged over the labels that occur.
+        exact_match: share of the rows whose answer is the whole set.
         """
-        from sklearn.metrics import average_precision_score, f1_score
-
         names = self._names(answers)
         truth, said = _ones(answers.truth, names), _ones(answers.predicted, names)
-        precisions = [
-            average_precision_score(truth[:, place], answers.scores[:, place])
-            for place in range(len(answers.labels))
+        by_row, exact = self.row_scores(answers), (truth == said).all(axis=1)
+        occurring = truth.any(axis=0)
+        parts = [(truth & said).astype(np.float64), truth.astype(np.float64) + said]
+        curves = [
+            Curve(answers.scores[:, place].astype(np.float64), truth[:, place])
+            for place in range(len(answers.labels) if "label_map" not in leave_out else 0)
             if 0 < truth[:, place].sum() < len(truth)
         ]
-        occurring = truth.any(axis=0)
-        result = {
-            "map": self.row_scores(answers).mean(),
-            **({"label_map": np.mean(precisions)} if precisions else {}),
-            "micro_f1": f1_score(truth, said, average="micro", zero_division=ZERO),
-            **(
-                {"macro_f1": f1_score(truth[:, occurring], said[:, occurring], average="macro", zero_division=ZERO)}
-                if occurring.any()
-                else {}
-            ),
-            "exact_match": (truth == said).all(axis=1).mean(),
-        }
-        return {name: float(value) for name, value in result.items()}
+
+        def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
+            hits, either = (weights @ part for part in parts)
+            found = {"map": means(weights, by_row)}
+            if curves:
+                found["label_map"] = known_mean(np.stack([curve.areas(weights)[1] for curve in curves], axis=1), axis=1)
+            pairs = either.sum(axis=1)
+            found["micro_f1"] = np.divide(2 * hits.sum(axis=1), pairs, out=np.zeros(len(weights)), where=pairs > 0)
+            if occurring.any():
+                found["macro_f1"] = known_mean(ratio(2 * hits, either)[:, occurring], axis=1)
+            return {**found, "exact_match": means(weights, exact)}
+
+        return measured
 
     def row_scores(self, answers: Answers) -> np.ndarray:
         """The average precision of each row's labels; of a row without any, 1 if none is answered, else 0."""
@@ -63,6 +67,10 @@ class Labels(Kind):
             known = np.array([place[label] for label in truth if label in place], dtype=np.int64)
             scores.append(_average_precision(shares, known) * len(known) / len(truth) if truth else float(not said))
         return np.array(scores, dtype=np.float64)
+
+    def support(self, answers: Answers, said: Sequence[Any]) -> np.ndarray:
+        """Mean over labels of the probability of what was answered: p of those in the set, 1 − p of the others."""
+        return np.where(_ones(list(said), answers.labels), answers.scores, 1 - answers.scores).mean(axis=1)
 
     def floor(self, answers: Answers) -> dict[str, Any]:
         """All labels in the order of how many rows have them, for every row; none of them answered."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.kind import Kind, found_within, ranks_of, reciprocal
+from omnifuse.evaluation.weighing import Measure, means
 
 TOP = 10
 
@@ -26,12 +27,16 @@ class Ranking(Kind):
         place = {label: i for i, label in enumerate(labels)}
         return ranks_of(scores, np.array([place.get(value, -1) for value in truth], dtype=np.int64))
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
         """Means over rows: 1/log₂(1 + rank) within the first ten (the only right item makes an ideal gain of 1), the share
         found within the first ten, and 1/rank.
         """
-        found = {"recall@10": found_within(answers.scores, TOP).mean(), "mrr": reciprocal(answers.scores).mean()}
-        return {"ndcg@10": float(self.row_scores(answers).mean()), **{name: float(value) for name, value in found.items()}}
+        by_row = {
+            "ndcg@10": self.row_scores(answers),
+            "recall@10": found_within(answers.scores, TOP),
+            "mrr": reciprocal(answers.scores),
+        }
+        return lambda weights: {name: means(weights, values) for name, values in by_row.items()}
 
     def row_scores(self, answers: Answers) -> np.ndarray:
         """The gain of each row, discounted by rank (Järvelin & Kekäläinen 2002)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.kind import Kind
+from omnifuse.evaluation.weighing import Measure, means
 
 
 class Sample(Kind):
@@ -21,9 +23,10 @@ class Sample(Kind):
     unit_of_one = False
     headings = ("Fitted worst", "Fitted best", "There is no answer to show; samples are drawn by Pipeline.generate.")
 
-    def metrics(self, answers: Answers) -> dict[str, float]:
+    def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
         """The mean of the losses."""
-        return {"flow_loss": float(self.row_scores(answers).mean())}
+        losses = self.row_scores(answers)
+        return lambda weights: {"flow_loss": means(weights, losses)}
 
     def row_scores(self, answers: Answers) -> np.ndarray:
         """The losses."""
