@@ -97,12 +97,27 @@ def test_the_interval_contains_the_figure_and_narrows_with_rows(learned: Learned
 
 
 def test_the_interval_is_that_of_the_binomial_for_an_accuracy(learned: Learned) -> None:
-    wrong = [{**row, "answer": "yes" if i % 4 else "no"} for i, row in enumerate(learned.rows * 5)]
+    wrong = [{**row, "answer": "yes" if i % 4 else "no", "size": 1.0 + i} for i, row in enumerate(learned.rows * 5)]
     found = of.evaluate(learned.pipeline, wrong, root=learned.folder, config=QUICK)
     share = found.metrics["answer"]["accuracy"]
     low, high = found.details["intervals"]["answer"]["accuracy"]
     half = 1.96 * np.sqrt(share * (1 - share) / len(wrong))
     assert (low, high) == pytest.approx((share - half, share + half), abs=half / 4)
+
+
+def test_a_row_that_is_there_five_times_is_no_more_sure_than_once(learned: Learned) -> None:
+    wrong = [{**row, "answer": "yes" if i % 4 else "no"} for i, row in enumerate(learned.rows)]
+    once, often = (of.evaluate(learned.pipeline, rows, root=learned.folder, config=QUICK) for rows in (wrong, wrong * 5))
+    for metric, (low, high) in once.details["intervals"]["answer"].items():
+        again = often.details["intervals"]["answer"][metric]
+        assert again[1] - again[0] == pytest.approx(high - low, rel=0.15)
+
+
+def test_every_metric_has_an_interval_that_holds_it(judged: Evaluation) -> None:
+    for target, metrics in judged.metrics.items():
+        for metric, value in metrics.items():
+            low, high = judged.details["intervals"][target][metric]
+            assert low - 1e-6 <= value <= high + 1e-6, (target, metric)
 
 
 def test_the_floor_is_the_best_answer_that_looks_at_nothing(learned: Learned, judged: Evaluation) -> None:

@@ -91,7 +91,7 @@ def test_a_few_rows_cannot_show_that_a_column_is_ignored(learned: Learned) -> No
                 parameter.zero_()
     found = of.evaluate(pipeline, learned.rows[:20], root=learned.folder)
     assert {column["verdict"] for test in found.details["shuffle"].values() for column in test["columns"].values()} == {"unclear"}
-    assert all("too few rows to tell" in sentence for sentence in found.sentences())
+    assert all("too few rows to tell" in sentence for test in found.details["shuffle"].values() for sentence in test["sentences"])
 
 
 def test_the_seed_alone_decides_how_values_are_dealt(learned: Learned, judged: Evaluation) -> None:
@@ -124,8 +124,8 @@ def test_shuffling_deals_the_values_of_one_column_anew_and_leaves_the_others(lea
 
 
 def test_the_test_can_be_left_out(learned: Learned) -> None:
-    found = of.evaluate(learned.pipeline, learned.rows, root=learned.folder, config=EvaluateConfig(shuffle=False))
-    assert found.details["shuffle"] == {}
+    found = of.evaluate(learned.pipeline, learned.rows, root=learned.folder, config=EvaluateConfig(shuffle=False, subsets=False))
+    assert found.details["shuffle"] == found.details["subsets"] == {}
     assert found.sentences() == []
 
 

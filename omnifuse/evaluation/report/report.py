@@ -15,14 +15,16 @@ from omnifuse.core.registry import PartConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.processor import Processor
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.evaluation import Evaluation
+from omnifuse.evaluation.evaluation import TELLING, Evaluation
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.report import plots
 from omnifuse.evaluation.report.examples import show_examples
+from omnifuse.evaluation.report.subsets import subsets_section
 from omnifuse.page.blocks import Gallery
 from omnifuse.page.figures import central
 from omnifuse.page.page import render_page, versions_of
+from omnifuse.page.sections import Fact, Section
 from omnifuse.page.words import figure, shorten
 from omnifuse.pipeline.generation import given_rows
 from omnifuse.pipeline.pipeline import Pipeline
@@ -32,11 +34,14 @@ NAMES = {
     "accuracy": ("accuracy", "share of the rows answered right"),
     "balanced_accuracy": ("balanced accuracy", "the same, every label counting alike"),
     "macro_f1": ("macro F1", "mean over labels of the F1 of precision and recall"),
+    "top5_accuracy": ("top-5 accuracy", "share of the rows whose label is among the five most probable"),
     "auroc": ("AUROC", "chance that a true label ranks above a false one; 0.5 is guessing"),
+    "auprc": ("average precision", "area under precision over recall, mean over labels; what a label's frequency is by guessing"),
     "log_loss": ("log loss", "surprise at the true label in nats; 0 is perfect"),
     "mae": ("mean absolute error", "mean distance of answer and truth"),
     "rmse": ("root mean square error", "the same, large errors counting more"),
     "r2": ("R²", "share of the variance explained; 0 is always answering the mean"),
+    "mape": ("relative error", "mean distance of answer and truth, as a share of the truth"),
     "qwk": ("weighted kappa", "agreement beyond chance, far misses counting by the square; 0 is chance"),
     "pinball": ("pinball loss", "mean loss of the quantiles"),
     "coverage": ("coverage", "share of the truths between the outermost quantiles"),
@@ -121,12 +126,15 @@ def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: i
         "modality": pipeline.schema[target].modality,
         "headings": kind.headings,
         "answer": _answer(evaluation, target, kind, floor),
+        "facts": _facts(details, target, kind, floor),
         "sentences": [
             {"text": text, "used": column["used"], "verdict": VERDICTS[column["verdict"]]}
             for text, column in zip(test.get("sentences", []), test.get("columns", {}).values(), strict=True)
         ],
+        "further": [line for key in TELLING if key != "shuffle" for line in details.get(key, {}).get(target, {}).get("sentences", [])],
+        "sections": [section for section in _sections(details, target, NAMES[metric][0], f"t{position}") if section.blocks],
         "plots": list(_plots(evaluation, target, test, floor[metric], kind, f"t{position}")),
-        "metrics": _metric_table(target, splits),
+        "metrics": _metric_table(evaluation, target, splits),
         "splits": list(splits),
         "classes": classes,
         "labels": confusion["of"] if confusion else 0,
@@ -208,14 +216,32 @@ def _plot(title: str, note: str, svg: str) -> dict[str, Any]:
     return {"title": title, "note": note, "svg": svg}
 
 
-def _metric_table(target: str, splits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a metric, one value a split (None where a split was not judged by it)."""
+def _facts(details: Mapping[str, Any], target: str, kind: Kind, floor: Mapping[str, Any]) -> list[Fact]:
+    """Up to three figures to set the main one against."""
+    facts = [Fact("a constant answer", figure(floor[kind.main]))]
+    if found := details["subsets"].get(target):
+        alone = [subset for subset in found["subsets"] if len(subset["known"]) == 1]
+        best = (min if kind.lower_is_better else max)(alone, key=lambda subset: subset["value"])
+        facts.append(Fact(f"the best column alone ({best['known'][0]})", figure(best["value"])))
+    return facts
+
+
+def _sections(details: Mapping[str, Any], target: str, name: str, key: str) -> Iterator[Section]:
+    """The parts of the evaluation that were done for this target, each with what there is to look at."""
+    if found := details["subsets"].get(target):
+        yield subsets_section(found, name, key)
+
+
+def _metric_table(evaluation: Evaluation, target: str, splits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a metric, one value a split (None where a split was not judged by it), and the interval on the rows that were judged."""
+    intervals = evaluation.details["intervals"][target]
     known = list(dict.fromkeys(name for metrics in splits.values() for name in metrics.get(target, {})))
     return [
         {
             "name": NAMES.get(name, (name, ""))[0],
             "meaning": NAMES.get(name, (name, ""))[1],
             "values": [m.get(target, {}).get(name) for m in splits.values()],
+            "interval": " to ".join(figure(end) for end in intervals.get(name, [])),
         }
         for name in known
     ]
