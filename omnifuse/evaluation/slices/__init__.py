@@ -1,0 +1,1 @@
+"""Worst slices: in which rows does a model fail?"""
