@@ -23,9 +23,9 @@ from benchmarks.results import FOLDER, keep, kept
 from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import evaluate
+from omnifuse.evaluation.statistics import Interval, Rows, over_rows, over_seeds
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.recipes import write_recipe
-from omnifuse.study.compare.statistics import Interval, Rows, over_rows, over_seeds
 from omnifuse.train.fit import prepare_recipe, train
 from omnifuse.train.recipe import Recipe
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from omnifuse.evaluation.statistics import Interval
 from omnifuse.page.page import versions_of
 from omnifuse.study.compare.contenders import Contender
 from omnifuse.study.compare.runs import Result, Runs
 from omnifuse.study.compare.standing import Figure, Gain, Outcome, Standing
-from omnifuse.study.compare.statistics import Interval
 
 FORMAT = 1
 

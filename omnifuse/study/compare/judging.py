@@ -19,8 +19,8 @@ from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.evaluation import target_metrics
 from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.statistics import Rows
 from omnifuse.pipeline.pipeline import Pipeline, write_tensors
-from omnifuse.study.compare.statistics import Rows
 from omnifuse.train.recipe import Recipe
 
 JUDGED: tuple[Literal["validation", "test"], ...] = ("validation", "test")

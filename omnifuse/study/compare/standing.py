@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from omnifuse.evaluation.statistics import Interval, Rows, holm, over_rows, over_seeds, paired_t, sign_flip
 from omnifuse.study.compare.contenders import Contender
 from omnifuse.study.compare.judging import Measure, Scores
-from omnifuse.study.compare.statistics import Interval, Rows, holm, over_rows, over_seeds, paired_t, sign_flip
 from omnifuse.study.compare.words import gain_words
 
 WORTH = 0.01  # a gain below one point of a hundred (or one percent of the error) is no help

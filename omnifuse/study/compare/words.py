@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from omnifuse.evaluation.statistics import Interval
 from omnifuse.page.words import quantity
 from omnifuse.study.compare.judging import Measure
-from omnifuse.study.compare.statistics import Interval
 
 
 def figure_words(value: float, measure: Measure) -> str:

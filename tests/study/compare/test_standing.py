@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from omnifuse.evaluation.statistics import Rows
 from omnifuse.model.encoders.config import ENCODERS
 from omnifuse.model.fusion.config import FUSIONS
 from omnifuse.study.compare.contenders import Contender
 from omnifuse.study.compare.judging import Measure, Scores
 from omnifuse.study.compare.standing import Field, Outcome, outcome_of
-from omnifuse.study.compare.statistics import Rows
 
 ACCURACY, ERROR = Measure("accuracy", False, ""), Measure("mae", True, "kg")
 

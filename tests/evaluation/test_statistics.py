@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from omnifuse.study.compare.statistics import Rows, holm, over_rows, over_seeds, paired_t, sign_flip
+from omnifuse.evaluation.statistics import Rows, holm, over_rows, over_seeds, paired_t, sign_flip
 
 
 def rows_of(values: np.ndarray, clusters: np.ndarray | None = None) -> Rows:
