@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +35,13 @@ def predict(
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="How many items of a ranking, or candidates, each row gets.")] = 10,
     target: Annotated[str | None, typer.Option("--target", help="Which target the candidates are of, where it could be several.")] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option("--coverage", metavar="SHARE", help="Add sets of labels, or intervals, that hold the truth this often, such as 0.9."),
+    ] = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Temper probabilities of labels, so that they say how often they are right.")
+    ] = False,
 ) -> None:
     """Answer the rows of a table, or one row given by --input; with --candidates, rank them for each row."""
     from omnifuse.pipeline.pipeline import Pipeline
@@ -47,36 +56,58 @@ def predict(
         raise OmnifuseError(f"--out {out}: name a file that ends in {', '.join(ENDINGS)}")
     if target is not None and candidates is None:
         raise OmnifuseError("--target goes with --candidates")
+    if candidates is not None and (coverage is not None or calibrated):
+        raise OmnifuseError("--coverage and --calibrated go with answers, not with --candidates")
     if rows is not None and out is not None and out.resolve() == rows.resolve():
         raise OmnifuseError(f"--out {out}: is the table of rows itself; choose another file")
     pipeline = Pipeline.load(run)
+    asked = Asked(probabilities, k, coverage, calibrated)
     if given is not None:
         row = dict(pair(word) for word in given)
         if candidates is None:
-            answer: Any = pipeline.predict([row], probabilities=probabilities, k=k, root=root)[0]
+            answer: Any = _plain(pipeline.predict([row], **asked.options, root=root)[0])
         else:
             answer = pipeline.retrieve([row], candidates, k, target=target, root=root)[0]
         typer.echo(json.dumps(answer, ensure_ascii=False, default=str))
+        _say_unlimited(pipeline, coverage)
         return
     assert rows is not None and out is not None
     root = media_root(run, root)
     if candidates is None:
-        count = write_predictions(pipeline, rows, out, probabilities, root, k)
+        count = write_predictions(pipeline, rows, out, asked, root)
     else:
         count = write_retrieved(pipeline, rows, candidates, out, k, target, root)
     typer.echo(f"Wrote {count:,} rows to {out}")
+    _say_unlimited(pipeline, coverage)
 
 
-def write_predictions(pipeline: Pipeline, rows: Path, out: Path, probabilities: bool = False, root: Path | None = None, k: int = 10) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for beside the answers; see `Pipeline.predict`."""
+
+    probabilities: bool = False
+    k: int = 10
+    coverage: float | None = None
+    calibrated: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As `predict` takes them."""
+        return {name: getattr(self, name) for name in ("probabilities", "k", "coverage", "calibrated")}
+
+
+def write_predictions(pipeline: Pipeline, rows: Path, out: Path, asked: Asked | None = None, root: Path | None = None) -> int:
     """Answer a table row by row and write it, with the answers beside its own columns, atomically.
 
-    Answers stand in columns `predicted_TARGET` and `predicted_TARGET_probability`; columns that hold bytes are left out.
+    Answers stand in columns `predicted_TARGET` and `predicted_TARGET_probability`, sets and intervals in `predicted_TARGET_set`,
+    `predicted_TARGET_low` and `predicted_TARGET_high`; an end without limit is absent. Columns that hold bytes are left out.
     """
+    asked = asked or Asked()
 
     def answers() -> Iterator[dict[str, Any]]:
-        return pipeline.predict_each(rows, probabilities=probabilities, k=k, root=root)
+        return map(_plain, pipeline.predict_each(rows, **asked.options, root=root))
 
-    return _write_beside(rows, out, answers, lambda: pipeline.predict([{}], probabilities=probabilities, k=k)[0])
+    return _write_beside(rows, out, answers, lambda: _plain(pipeline.predict([{}], **asked.options)[0]))
 
 
 def write_retrieved(
@@ -128,6 +159,17 @@ def media_root(run: Path, root: Path | None) -> Path | None:
     return root or (Path(known) if known else None)
 
 
+def _plain(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as JSON has it: an end of an interval without limit becomes nothing."""
+    return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in answer.items()}
+
+
+def _say_unlimited(pipeline: Pipeline, coverage: float | None) -> None:
+    if coverage is not None and pipeline.calibration is not None:
+        for words in pipeline.calibration.unlimited(coverage):
+            typer.echo(words, err=True)
+
+
 def _predicted(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer under the names it has beside the columns of the table."""
     return {f"predicted_{name}": value for name, value in answer.items()}
@@ -162,16 +204,24 @@ def _write(
                 file.writelines((json.dumps(row, ensure_ascii=False, default=str) + "\n").encode() for row in part)
                 continue
             if writer is None:
-                answers = pa.Table.from_pylist([{k: v for k, v in row.items() if k not in given.names} for row in part]).schema
+                answers = _typed(pa.Table.from_pylist([{k: v for k, v in row.items() if k not in given.names} for row in part]).schema)
                 schema = pa.schema([*given, *answers])
                 writer = _writer(file, schema, ending)
             writer.write_table(_flat(pa.Table.from_pylist(part, schema=schema), ending))
         if writer is None and ending != ".jsonl":
-            schema = pa.schema([*given, *pa.Table.from_pylist([example()]).schema])
+            schema = pa.schema([*given, *_typed(pa.Table.from_pylist([example()]).schema)])
             writer = _writer(file, schema, ending)
         if writer is not None:
             writer.close()
     return count
+
+
+def _typed(answers: pa.Schema) -> pa.Schema:
+    """Columns that hold nothing so far are given the type of what may come: lists of words, and numbers."""
+    import pyarrow as pa
+
+    kinds = {pa.null(): pa.float64(), pa.list_(pa.null()): pa.list_(pa.string())}
+    return pa.schema([pa.field(field.name, kinds.get(field.type, field.type)) for field in answers])
 
 
 def _writer(file: Any, schema: pa.Schema, ending: str) -> Any:

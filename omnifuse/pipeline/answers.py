@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from omnifuse.pipeline.pipeline import Pipeline
 
 
-def answer_columns(pipeline: Pipeline, target: str, prediction: Tensor, probabilities: bool, k: int) -> dict[str, list[Any]]:
+def answer_columns(
+    pipeline: Pipeline, target: str, prediction: Tensor, probabilities: bool, k: int, told: Tensor | None = None
+) -> dict[str, list[Any]]:
     """The answers to some rows, by the name under which a user finds them; by the kind of the target:
 
     - a label: `NAME`, `NAME_probability`, and when asked for `NAME_probabilities` (label → probability)
@@ -26,6 +28,7 @@ def answer_columns(pipeline: Pipeline, target: str, prediction: Tensor, probabil
         prediction: (B, …) on the CPU.
         probabilities: whether probabilities of all labels, or all quantiles, are asked for.
         k: length of a ranking.
+        told: probabilities (B, K) of labels that are shown instead of those of the prediction; the answer stays.
     """
     config = pipeline.head_config(target)
     tells, processor = config.tells, pipeline.processors[target]
@@ -33,13 +36,14 @@ def answer_columns(pipeline: Pipeline, target: str, prediction: Tensor, probabil
         return {}
     answer = pipeline.model.head(target).answer(prediction)
     columns: dict[str, list[Any]] = {target: processor.decode(answer)}
+    shown = prediction if told is None else told
     if tells == "label":
-        columns[f"{target}_probability"] = prediction.gather(1, answer.unsqueeze(1)).squeeze(1).tolist()
+        columns[f"{target}_probability"] = shown.gather(1, answer.unsqueeze(1)).squeeze(1).tolist()
     if tells == "labels":
         columns[target] = [list(labels) for labels in columns[target]]
     if tells in ("label", "labels") and probabilities:
         labels = processor.state()["labels"]
-        columns[f"{target}_probabilities"] = [dict(zip(labels, row, strict=True)) for row in prediction.tolist()]
+        columns[f"{target}_probabilities"] = [dict(zip(labels, row, strict=True)) for row in shown.tolist()]
     if tells == "quantiles":
         columns |= _quantiles(target, [processor.decode(each) for each in prediction.unbind(1)], config.quantiles, probabilities)  # pyright: ignore[reportAttributeAccessIssue]
     if tells == "ranking":

@@ -28,6 +28,7 @@ from omnifuse.model.heads.config import HeadConfig
 from omnifuse.model.heads.sampling import Sampling
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.answers import answer_columns
+from omnifuse.pipeline.calibration import Calibration, TargetCalibration, asked_of, availability, conformal_columns, inputs_for, tempered
 from omnifuse.pipeline.card import model_card
 from omnifuse.pipeline.features import chunks, encode_rows
 from omnifuse.pipeline.frozen import FeatureLoader
@@ -54,6 +55,7 @@ class Pipeline:
         """Put the parts together; `load` and `build` are the usual ways."""
         self.schema, self.processors, self.model, self.config = schema, processors, model, config
         self.max_file_mb, self.features_gb = 64.0, 20.0
+        self.calibration: Calibration | None = None
         self._kept: dict[Path, KeptFeatures] = {}
 
     @classmethod
@@ -94,7 +96,15 @@ class Pipeline:
         )
 
     def predict(
-        self, rows: Any, *, probabilities: bool = False, k: int = 10, root: str | Path | None = None, batch_size: int = 256
+        self,
+        rows: Any,
+        *,
+        probabilities: bool = False,
+        k: int = 10,
+        coverage: float | None = None,
+        calibrated: bool = False,
+        root: str | Path | None = None,
+        batch_size: int = 256,
     ) -> list[dict[str, Any]]:
         """Answer every row.
 
@@ -103,22 +113,37 @@ class Pipeline:
                 lacks are absent, and absent is ordinary.
             probabilities: add the probability of every label, or all quantiles of a number.
             k: how many items of a ranking are told.
+            coverage: how often the truth is to be in a set of labels or an interval, such as 0.9; of a run that was evaluated.
+            calibrated: tell probabilities of labels at the temperature that the evaluation found; answers, sets and intervals stay.
             root: folder of relative media paths; the folder of the table, or the working directory.
             batch_size: rows at a time through fusion and heads.
 
         Returns:
             One dict a row, in order: the answer under the name of the target (a list where it is a set), with
             `NAME_probability` for a category, `NAME_low` and `NAME_high` for quantiles, `NAME_best` and `NAME_scores` for a
-            ranking; and when asked for `NAME_probabilities` (label → probability) or `NAME_quantiles` (level → value).
+            ranking; and when asked for `NAME_probabilities` (label → probability) or `NAME_quantiles` (level → value). With a
+            `coverage`, `NAME_set` for a category (labels, the most probable first, perhaps none), and `NAME_low` and `NAME_high` for
+            a number or its quantiles, which are infinite where there were too few rows to calibrate with (`Calibration.unlimited`).
 
         Raises:
-            OmnifuseError: a column the model does not know in a dict, a value that cannot be read (with its row), or a model
-                that only ranks candidates (see `retrieve`).
+            OmnifuseError: a column the model does not know in a dict, a value that cannot be read (with its row), a model
+                that only ranks candidates (see `retrieve`), or a coverage of a run that was not calibrated.
         """
-        return list(self.predict_each(rows, probabilities=probabilities, k=k, root=root, batch_size=batch_size))
+        each = self.predict_each(
+            rows, probabilities=probabilities, k=k, coverage=coverage, calibrated=calibrated, root=root, batch_size=batch_size
+        )
+        return list(each)
 
     def predict_each(
-        self, rows: Any, *, probabilities: bool = False, k: int = 10, root: str | Path | None = None, batch_size: int = 256
+        self,
+        rows: Any,
+        *,
+        probabilities: bool = False,
+        k: int = 10,
+        coverage: float | None = None,
+        calibrated: bool = False,
+        root: str | Path | None = None,
+        batch_size: int = 256,
     ) -> Iterator[dict[str, Any]]:
         """As `predict`, a few rows at a time in memory."""
         kinds = {self.head_config(name).tells for name in self.schema.targets}
@@ -126,12 +151,26 @@ class Pipeline:
             raise OmnifuseError("this model answers by ranking candidates: give them, with `Pipeline.retrieve` or `--candidates TABLE`")
         if kinds <= {"embedding", "sample"}:
             raise OmnifuseError("this model answers by drawing samples: use `Pipeline.generate` or `omnifuse generate`")
+        asked = asked_of(self, coverage, calibrated)
         for memory in self.read(rows, root):
+            start = 0
             for answers in self.answers(memory, batch_size):
                 columns: dict[str, list[Any]] = {}
                 for name, prediction in answers.items():
-                    columns |= answer_columns(self, name, prediction, probabilities, k)
+                    known = asked.get(name)
+                    told = tempered(prediction, known) if known and calibrated and known.temperature else None
+                    columns |= answer_columns(self, name, prediction, probabilities, k, told)
+                    if known and coverage is not None:
+                        columns |= self._conformal(memory, start, name, prediction, known, coverage)
+                start += batch_size
                 yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+    def _conformal(
+        self, memory: MemoryRows, start: int, target: str, prediction: torch.Tensor, known: TargetCalibration, coverage: float
+    ) -> dict[str, list[Any]]:
+        """Sets or intervals of the rows from `start` on."""
+        patterns = availability(memory, range(start, start + len(prediction)), inputs_for(self.schema, target))
+        return conformal_columns(self, target, prediction, known, patterns, coverage)
 
     def retrieve(
         self, rows: Any, candidates: Any, k: int = 10, *, target: str | None = None, root: str | Path | None = None, batch_size: int = 256
@@ -320,6 +359,8 @@ class Pipeline:
         folder = Path(folder)
         save_processors(self.processors, folder)
         save_weights(self.model, folder / "model.safetensors")
+        if self.calibration:
+            self.calibration.save(folder)
         write_text(folder / "README.md", model_card(self.schema, self.config, self.model, extra or {}))
         write_json(
             folder / "config.json",
@@ -363,6 +404,7 @@ class Pipeline:
         if device == "auto":
             device = torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else "cpu"
         pipeline = cls(schema, processors, model.eval(), config).to(device)
+        pipeline.calibration = Calibration.load(folder)
         data = saved.get("recipe", {}).get("data", {})
         pipeline.max_file_mb = float(data.get("max_file_mb", pipeline.max_file_mb))
         pipeline.features_gb = float(data.get("features_gb", pipeline.features_gb))
