@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omnifuse.core.schema import Column as Column
     from omnifuse.core.schema import Schema as Schema
     from omnifuse.data.dataset import Dataset as Dataset
+    from omnifuse.evaluation.attribution.explain import explain as explain
     from omnifuse.evaluation.evaluation import evaluate as evaluate
     from omnifuse.pipeline.pipeline import Pipeline as Pipeline
     from omnifuse.study.compare.comparison import compare as compare
@@ -39,10 +40,24 @@ _HOMES = {
     "Recipe": "omnifuse.train.recipe",
     "compare": "omnifuse.study.compare.comparison",
     "evaluate": "omnifuse.evaluation.evaluation",
+    "explain": "omnifuse.evaluation.attribution.explain",
     "fit": "omnifuse.train.fit",
     "quality": "omnifuse.study.quality.quality",
 }
-__all__ = ["Column", "Dataset", "OmnifuseError", "Pipeline", "Recipe", "Schema", "__version__", "compare", "evaluate", "fit", "quality"]
+__all__ = [
+    "Column",
+    "Dataset",
+    "OmnifuseError",
+    "Pipeline",
+    "Recipe",
+    "Schema",
+    "__version__",
+    "compare",
+    "evaluate",
+    "explain",
+    "fit",
+    "quality",
+]
 
 silence_telemetry()
 

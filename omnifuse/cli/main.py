@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omnifuse import __version__
-from omnifuse.cli import annotate, compare, demo, evaluate, generate, init, plan, predict, prepare, quality, train
+from omnifuse.cli import annotate, compare, demo, evaluate, explain, generate, init, plan, predict, prepare, quality, train
 from omnifuse.core.errors import OmnifuseError
 
 STOPPED = 130
@@ -43,6 +43,7 @@ VERBS = (
     plan.plan,
     train.train,
     evaluate.evaluate,
+    explain.explain,
     predict.predict,
     generate.generate,
     quality.quality,

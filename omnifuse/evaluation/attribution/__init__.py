@@ -1,0 +1,1 @@
+"""Per row: which column, and which part of its value, decided the answer."""
