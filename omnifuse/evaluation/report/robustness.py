@@ -1,0 +1,103 @@
+"""Curves of quality against damage, for the page: a sentence, a plot for each column, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from omnifuse.evaluation.robustness.corruptions import ABSENT
+from omnifuse.evaluation.robustness.summaries import every_curve
+from omnifuse.page.blocks import Block, Cell, Plot, Table, Texts
+from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, THIRD, one_axes, styled, to_svg
+from omnifuse.page.sections import Section
+from omnifuse.page.words import figure, label, quantity
+
+COLOURS, DASHES = (ACCENT, SECOND, THIRD), ("-", (0, (4, 2)), (0, (1, 1.5)))
+MARKS = "osD^vPX"
+BESIDE = 0.06  # how far apart the whiskers of one level stand
+SURE = {"suffers": "suffers", "holds": "holds", "unclear": "too few rows to tell"}
+
+
+def robustness_section(found: Mapping[str, Mapping[str, Any]], key: str = "robustness") -> Section:
+    """What `robustness` told of every target.
+
+    Args:
+        found: by target; a target without a column to damage has no blocks.
+        key: of the plots on the page, where it must be its own.
+    """
+    blocks: list[Block] = []
+    for number, (target, each) in enumerate(found.items()):
+        if not each["columns"]:
+            continue
+        blocks.append(Texts(target, f"{each['rows']:,} rows", [(sentence, "") for sentence in each["sentences"]]))
+        for place, (column, damaged) in enumerate(each["columns"].items()):
+            svg = damage_curves(each, damaged["curves"], key=f"{key}-{number}-{place}")
+            blocks.append(Plot(f"{target}: {column} damaged", "whiskers are 95 % intervals over rows; level 0 is as it is", svg))
+        blocks.append(_table(target, each))
+    note = "Each input column is damaged more and more while the others stay as they are; every model gets the same damage."
+    return Section("Does it hold?", note, blocks)
+
+
+@styled
+def damage_curves(found: Mapping[str, Any], curves: Mapping[str, Mapping[str, Any]], *, key: str) -> str:
+    """The main metric over the number of the level, a line for each damage, with the floor.
+
+    Args:
+        found: of the target: `metric`, `intact`, `interval`, `floor`, `unit_of_one`.
+        curves: by damage, of one column.
+        key: name of the plot on the page.
+    """
+    figure_, axes = one_axes(4.8, 3.3)
+    most, highest = 0, found["intact"]
+    for number, (name, curve) in enumerate(curves.items()):
+        values = np.array([found["intact"], *curve["values"]])
+        ends = np.array([found["interval"], *curve["intervals"]])
+        places = np.arange(len(values)) + BESIDE * (number - (len(curves) - 1) / 2)
+        is_absence = name == ABSENT
+        colour = INK if is_absence else COLOURS[number % len(COLOURS)]
+        dash = "-" if is_absence else DASHES[number // len(COLOURS) % len(DASHES)]
+        axes.errorbar(
+            places,
+            values,
+            yerr=np.maximum(np.abs(ends.T - values), 0),
+            color=colour,
+            linestyle=dash,
+            marker=MARKS[number % len(MARKS)],
+            markersize=3.6,
+            linewidth=1.4,
+            elinewidth=0.8,
+            label=label(name.replace("_", " ")),
+        )
+        most, highest = max(most, len(values) - 1), max(highest, float(ends.max()))
+    if found["unit_of_one"] or found["floor"] < 3 * highest:  # farther out it would squeeze the curves
+        axes.axhline(found["floor"], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="constant answer")
+    axes.set_xticks(range(most + 1))
+    axes.set_ylim(0, 1.04 if found["unit_of_one"] else None)
+    axes.set(xlabel="level of damage", ylabel=found["metric"])
+    axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=2.0)
+    return to_svg(figure_, key, f"{found['metric']} over the level of damage")
+
+
+def _table(target: str, found: Mapping[str, Any]) -> Table:
+    """Every curve in a row."""
+    rows: list[list[str | Cell]] = []
+    for column, name, curve in every_curve(found):
+        relative, interval = curve["relative"], curve["relative_interval"]
+        left = "–" if relative is None else f"{100 * relative:.0f} %"
+        if interval:
+            left += f" ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
+        levels = ", ".join(quantity(level) for level in curve["levels"])
+        values = ", ".join(figure(value) for value in curve["values"])
+        strongest = Cell(figure(curve["values"][-1]), curve["values"][-1])
+        rows.append(
+            [column, name.replace("_", " "), f"{levels} ({curve['unit']})", values, strongest, Cell(left, relative), SURE[curve["verdict"]]]
+        )
+    metric = found["metric"]
+    head = ["column", "damage", "levels", f"{metric} at each", "at the strongest", "gain that is left", "verdict"]
+    note = (
+        f"{metric} is {figure(found['intact'])} as it is and {figure(found['floor'])} for the constant answer; "
+        "the gain between them that is left, on average over the levels, with its 95 % interval"
+    )
+    return Table(f"{target}: every damage", note, head, rows, numbers=(4, 5))

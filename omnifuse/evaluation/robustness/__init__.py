@@ -1,0 +1,1 @@
+"""Does it hold? Quality against planted damage, column by column."""
