@@ -13,17 +13,16 @@ import torch
 from torch import Tensor
 
 from omnifuse.core.errors import unknown
-from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Tokens
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import Loader, RawRows
 from omnifuse.evaluation.answers import Candidates
-from omnifuse.evaluation.attribution.contributions import asked, contributions
 from omnifuse.evaluation.attribution.explanation import Explanation, Method
 from omnifuse.evaluation.attribution.given import given_targets
 from omnifuse.evaluation.attribution.maps import Map
 from omnifuse.evaluation.attribution.parts import Parts, parts_of
 from omnifuse.evaluation.attribution.support import Support, explainable
+from omnifuse.evaluation.subsets import coalitions, shapley
 from omnifuse.pipeline.features import EncodedRows, chunks, encode_rows
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -164,7 +163,7 @@ class _Asked:
         self.model, self.device, self.loader, self.batch_size = pipeline.model, pipeline.device, loader, batch_size
         self.target, hidden = target, hidden_for(pipeline, target)
         self.names = [name for name in pipeline.schema.inputs if name not in hidden]
-        self.raws = loader.rows.take(index, self.names)
+        self.asked, self.raws = coalitions(self.names), loader.rows.take(index, self.names)
         self.encoded: EncodedRows = encode_rows(self.model, loader, index, self.device, batch_size).without(hidden)
         every = torch.arange(len(index), device=self.device)
         with torch.inference_mode():
@@ -174,7 +173,8 @@ class _Asked:
 
     def explanations(self, method: Method, columns: Sequence[str] | None) -> list[Explanation]:
         """All there is to say about the rows."""
-        none, shares = self._contributions()
+        worths = self._of_subsets()
+        shares = shapley(worths, self.asked)
         wanted = [name for name in self.names if columns is None or name in columns]
         parts = {name: self._parts(name) for name in wanted}
         smooth = [name for name in wanted if method == "gradient" and self._is_smooth(name)]
@@ -186,37 +186,26 @@ class _Asked:
                 answer,
                 self.support.name,
                 float(self.intact[row]),
-                float(none[row]),
-                {name: float(share) for name, share in zip(self.names, shares[:, row], strict=True)},
+                float(worths[frozenset()][row]),
+                {name: float(shares[name][row]) for name in self.names},
                 {name: maps[name].get(row) for name in wanted},
                 {name: "gradient" if name in smooth else "occlusion" for name in wanted if row in maps[name]},
-                asked(len(self.names)) + sum(len(parts[name][row]) for name in wanted if name not in smooth and row in parts[name]),
+                len(self.asked.known) + sum(len(parts[name][row]) for name in wanted if name not in smooth and row in parts[name]),
             )
             for row, answer in enumerate(self.support.answers)
         ]
 
     @torch.inference_mode()
-    def _contributions(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) support of no column at all, and (columns, N) what each adds."""
-        none = np.zeros(len(self.intact))
-
-        def worth(subsets: np.ndarray) -> np.ndarray:
-            found = self._of_subsets(subsets)
-            none[:] = found[int(np.flatnonzero(~subsets.any(axis=1))[0])]
-            return found
-
-        return none, contributions(len(self.names), worth, seed_of("explain", self.target))
-
-    def _of_subsets(self, subsets: np.ndarray) -> np.ndarray:
-        """(S, N) support with only the columns of each subset (S, n) there."""
-        count, there = len(self.intact), torch.from_numpy(subsets).to(self.device)
-        found = []
-        for start in range(0, len(subsets) * count, self.batch_size):
-            place = torch.arange(start, min(start + self.batch_size, len(subsets) * count), device=self.device)
+    def _of_subsets(self) -> dict[frozenset[str], np.ndarray]:
+        """(N,) support by the columns that are there."""
+        known, count, found = self.asked.known, len(self.intact), []
+        there = torch.tensor([[name in some for name in self.names] for some in known], device=self.device)
+        for start in range(0, len(known) * count, self.batch_size):
+            place = torch.arange(start, min(start + self.batch_size, len(known) * count), device=self.device)
             tokens = self._tokens(place % count)
             kept = {name: tokens[name].keep(there[place // count, column]) for column, name in enumerate(self.names)}
             found.append(self.support.of(self._output({**tokens, **kept}), place % count).double().cpu().numpy())
-        return np.concatenate(found).reshape(len(subsets), count)
+        return dict(zip(known, np.concatenate(found).reshape(len(known), count), strict=True))
 
     def _parts(self, name: str) -> dict[int, Parts]:
         """The parts of a column by row, where it is there and has some."""

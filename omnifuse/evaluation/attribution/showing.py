@@ -75,7 +75,7 @@ SMALL_LOOK = Look(side=112, text=300, is_heard=False)
 
 
 @dataclass(frozen=True)
-class Shown:
+class Explained:
     """One explanation to look at."""
 
     sentence: str
@@ -85,7 +85,7 @@ class Shown:
 
 def show(
     pipeline: Pipeline, rows: RawRows, index: Sequence[int], explained: Sequence[Explanation], look: Look | None = None
-) -> list[Shown]:
+) -> list[Explained]:
     """Make explanations of the rows at `index` ready for a page."""
     if not explained:
         return []
@@ -97,7 +97,7 @@ def show(
             files = dict(zip(keys, rows.media(keys), strict=True))
             values[name] = [None if key is None else files[key] for key in values[name]]
     return [
-        Shown(each.sentence(), shares_of(each), _views(pipeline.processors, pipeline, each, {n: values[n][row] for n in columns}, look))
+        Explained(each.sentence(), shares_of(each), _views(pipeline.processors, pipeline, each, {n: values[n][row] for n in columns}, look))
         for row, each in enumerate(explained)
     ]
 

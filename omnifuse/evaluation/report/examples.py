@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,9 @@ from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.report.glance import glance
 from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.attribution.explain import explain_rows
+from omnifuse.evaluation.attribution.explanation import Explanation
+from omnifuse.evaluation.attribution.showing import SMALL_LOOK, Explained, Share, View, show
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind, reciprocal
 from omnifuse.evaluation.kinds.label import Label
@@ -27,17 +31,20 @@ Words = str | Picture
 
 @dataclass(frozen=True)
 class Shown:
-    """One input of a row: a picture or a text, or neither where it is absent."""
+    """One input of a row: a picture or a text, or neither where it is absent; where the answer is explained, with its map."""
 
     column: str
     modality: str
     text: str | None = None
     picture: Picture | None = None
+    view: View | None = None
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row with its truth and its answer; probabilities of labels, and in other targets how far off it is, in words."""
+    """A row with its truth and its answer; probabilities of labels, and in other targets how far off it is, in words; where the answer is
+    explained, what each column adds.
+    """
 
     truth: str
     answer: str
@@ -45,6 +52,7 @@ class Example:
     probability: float | None = None
     truth_probability: float | None = None
     error: str | None = None
+    adds: Sequence[Share] = ()
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,14 @@ class Examples:
     right: list[Example] = field(default_factory=list)
 
 
-def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answers, count: int) -> Examples:
+def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answers, count: int, explain: bool = False) -> Examples:
     """Choose up to `count` right and as many wrong rows, and render them.
 
     Wrong: the surest wrong answers, or the numbers furthest off. Right: spread over the labels, or over the range
     of a number; in other targets the lowest and the highest scores or ranks. The same answers give the same rows.
+
+    With `explain`, each row says what every column adds to its answer, and shows where in pictures, texts, sounds and series: some
+    hundred variants of it are asked about. What is drawn has no answer to explain.
     """
     kind, seed = kind_of(pipeline.head_config(target)), seed_of("report", target)
     if isinstance(kind, Label | Number):
@@ -77,7 +88,25 @@ def show_examples(pipeline: Pipeline, data: Dataset, target: str, answers: Answe
         _example(kind, answers, place, row, truth, answer)
         for place, row, truth, answer in zip(places, shown, words[: len(places)], words[len(places) :], strict=True)
     ]
+    if explain and places and not isinstance(kind, Sample):
+        made = _explained(pipeline, data, target, answers, places, made)
     return Examples(made[: len(wrong)], made[len(wrong) :])
+
+
+def _explained(pipeline: Pipeline, data: Dataset, target: str, answers: Answers, places: list[int], made: list[Example]) -> list[Example]:
+    """The same examples with what each column adds, and with maps where values have parts."""
+    rows = [answers.rows[place] for place in places]
+    towards = [answers.predicted[place] for place in places]
+    explained = explain_rows(pipeline, data, rows, target, towards=towards, candidates=answers.candidates)
+    shown = show(pipeline, data, rows, explained, SMALL_LOOK)
+    return [
+        replace(example, inputs=[_mapped(each, why, named) for each in example.inputs], adds=named.shares)
+        for example, why, named in zip(made, explained, shown, strict=True)
+    ]
+
+
+def _mapped(shown: Shown, why: Explanation, named: Explained) -> Shown:
+    return replace(shown, view=named.views[shown.column]) if why.maps.get(shown.column) is not None else shown
 
 
 def pick_by_score(scores: np.ndarray, count: int, seed: int) -> tuple[list[int], list[int]]:
