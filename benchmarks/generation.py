@@ -131,6 +131,7 @@ def write_page() -> None:
             "",
         ]
         lines += _table(runs)
+        lines += _texts(runs)
         if "baselines" in runs[0]:
             told = ", ".join(f"{guess} **{error:.3f}**" for guess, error in runs[0]["baselines"].items())
             lines += [f"Mean absolute error (and CRPS, for these are single guesses) in the same unit: {told}.", ""]
@@ -152,6 +153,18 @@ def _table(runs: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def _texts(runs: list[dict[str, Any]]) -> list[str]:
+    """Metrics of written texts, beside those of the text of the nearest training row, where texts are longer than a word."""
+    names = ("chrf", "cider", "bleu", "cer")
+    lines = []
+    for direction, each in runs[0]["directions"].items():
+        for kind, made in (("text", ""), ("text_nearest", ", looked up: the nearest training row's")):
+            if kind in each["figures"] and each["figures"]["accuracy"]["value"] < 0.9:
+                found = [run["directions"][direction]["figures"][kind] for run in runs]
+                lines.append(f"| {direction}{made} | " + " | ".join(f"{mean(one[name] for one in found):.3f}" for name in names) + " |")
+    return [f"| text | {' | '.join(names)} |", "|---|" + "---|" * len(names), *lines, ""] if lines else []
+
+
 def _cell(found: list[dict[str, Any]]) -> str:
     """`**0.984** (0.976 to 0.991); judge 0.988`."""
     if not found:
@@ -159,7 +172,7 @@ def _cell(found: list[dict[str, Any]]) -> str:
     words = f"**{mean(each['value'] for each in found):.3g}**"
     if "interval" in found[0]:
         words += " ({:.3g} to {:.3g})".format(*found[0]["interval"])
-    beside = [f"{key} {found[0][key]:.3g}" for key in ("judge", "real", "floor") if isinstance(found[0].get(key), int | float)]
+    beside = [f"{key} {found[0][key]:.3g}" for key in ("judge", "real", "nearest", "floor") if isinstance(found[0].get(key), int | float)]
     return words + (f"; {', '.join(beside)}" if beside else "")
 
 

@@ -83,7 +83,7 @@ def compare_answers(
     for name in kind.names:
         if all(name in figures for side in plain for figures in side):
             one, other = (float(np.mean([figures[name] for figures in side])) for side in plain)
-            told_of = {"ours": one, "theirs": other, "difference": one - other}
+            told_of: dict[str, Any] = {"ours": one, "theirs": other, "difference": one - other}
             if all(name in draws for side in drawn for draws in side):
                 ends = [np.mean([draws[name] for draws in side], axis=0) for side in drawn]
                 told_of["interval"] = interval_of(ends[0] - ends[1])

@@ -44,19 +44,31 @@ class Samples:
     each: int
 
 
-def written_figures(samples: Samples, test: Dataset, seed: int) -> tuple[Figures, list[str]]:
-    """Of texts and labels beside those of their rows: the metrics of a text, the interval of the first one, and what is right."""
+def written_figures(samples: Samples, test: Dataset, nearest: Sequence[Any], seed: int) -> tuple[Figures, list[str]]:
+    """Of texts and labels beside those of their rows: the metrics of a text, the interval of the first one, and what is right.
+
+    Beside the metrics of a text stand those of the text of the `nearest` training row in place of each sample.
+    """
     truth = [str(value) for value in test.take(samples.rows, [samples.target])[samples.target]]
     answers = Answers(truth=truth, predicted=[str(value) for value in samples.values])
     right, text = Text().row_scores(answers), Text()
     figures: Figures = {"accuracy": _share(right, seed, floor=float(text.floor(answers)["accuracy"]))}
     if test.schema[samples.target].modality == "text":
         figures["text"] = {name: value for name, value in text.metrics(answers).items() if name != "accuracy"}
+        if nearest:
+            figures["text_nearest"] = text.metrics(Answers(truth=truth, predicted=[str(value) for value in nearest]))
     return figures, truth
 
 
 def drawn_figures(
-    pipeline: Pipeline, samples: Samples, dataset: Dataset, test: Dataset, judge: Judge | None, real: References | None, seed: int
+    pipeline: Pipeline,
+    samples: Samples,
+    dataset: Dataset,
+    test: Dataset,
+    judge: Judge | None,
+    real: References | None,
+    seed: int,
+    nearest: Sequence[Any] = (),
 ) -> tuple[Figures, list[str] | None]:
     """Of pictures, sounds, series and points: everything that the judge and the rows allow, and the labels it tells.
 
@@ -67,6 +79,7 @@ def drawn_figures(
         judge: of the target; without one only what compares a sample with its own row is measured.
         real: what samples are measured beside.
         seed: of intervals and of pairs.
+        nearest: for each row the value of the training row that is nearest by what was given, if it is known.
     """
     figures: Figures = {}
     labels: list[str] | None = None
@@ -77,7 +90,7 @@ def drawn_figures(
             labels = judge.labels(values)
             figures |= _labelled(samples, test, judge, labels, features, real, seed)
         else:
-            figures |= _found(samples, test, judge, values, seed)
+            figures |= _found(samples, test, judge, values, nearest, seed)
         figures |= _beside_real(pipeline, samples, features, real)
     modality = pipeline.schema[samples.target].modality
     own = samples.rows >= 0
@@ -108,7 +121,7 @@ def _labelled(
     return figures
 
 
-def _found(samples: Samples, test: Dataset, judge: Judge, values: list[Any], seed: int) -> Figures:
+def _found(samples: Samples, test: Dataset, judge: Judge, values: list[Any], nearest: Sequence[Any], seed: int) -> Figures:
     """Whether samples lie where lies what they were made from, and where the real values of the same rows lie."""
     if (samples.rows < 0).any():
         return {}
@@ -122,9 +135,11 @@ def _found(samples: Samples, test: Dataset, judge: Judge, values: list[Any], see
     places = np.array([order.get(key, -1) for key in keys], dtype=np.int64)
     rows, owner = np.unique(samples.rows, return_index=True)
     laid, real = judge.place(values), judge.place(raw_values(test, samples.target, rows))
+    looked_up = judge.place(list(nearest)) if nearest else None
     return {
         f"recall@{k}": {
             **_share(recall_at(laid, candidates, places, k), seed, samples.each),
+            **({} if looked_up is None else {"nearest": float(recall_at(looked_up, candidates, places[:: samples.each], k).mean())}),
             "real": float(recall_at(real, candidates, places[owner], k).mean()),
             "floor": min(1.0, k / len(candidates)),
         }

@@ -59,7 +59,7 @@ def _tables(entries: Entries) -> list[Block]:
     blocks: list[Block] = []
     for title, note, head, cells in (
         ("Is it what it should be?", "accuracy by the judge, of texts equality with the row's own", ACCURACY, _accuracy_cells),
-        ("Does it lie where its origin lies?", "rank of what it was made from, among all different values", RECALL, _recall_cells),
+        ("Does it lie where its origin lies?", LOOKED_UP, RECALL, _recall_cells),
         ("Is it like real values?", "distances of features of the judge; as many real values in their place", DISTANCES, _distance_cells),
         ("Is it various, and not memorised?", "distances of pairs, and to the nearest training value", VARIETY, _variety_cells),
         ("How near to the row's own?", "decibels between sounds; deviations between series", NEARNESS, _near_cells),
@@ -70,8 +70,9 @@ def _tables(entries: Entries) -> list[Block]:
     return [*blocks, *_texts(entries)]
 
 
+LOOKED_UP = "rank of what it was made from, among all different values; looked up: the value of the training row nearest by what was given"
 ACCURACY = ("right", "95 % interval", "judge, of real values", "guessing")
-RECALL = ("recall@1", "real values", "recall@10", "real values", "guessing")
+RECALL = ("recall@1", "real values", "recall@10", "real values", "looked up", "guessing")
 DISTANCES = ("Fréchet", "real values", "kernel × 1000", "real values")
 VARIETY = ("distance of pairs", "of one label", "entropy of labels", "nearer than 99 % of real values", "the same in pixels")
 NEARNESS = ("mel-cepstral dB", "another of its label", "CRPS", "training series", "absolute error", "training series")
@@ -93,7 +94,7 @@ def _recall_cells(figures: Mapping[str, Any]) -> Cells | None:
     if "recall@10" not in figures:
         return None
     first, tenth = figures["recall@1"], figures["recall@10"]
-    return [_cell(each) for each in (first["value"], first["real"], tenth["value"], tenth["real"], tenth["floor"])]
+    return [_cell(each) for each in (first["value"], first["real"], tenth["value"], tenth["real"], tenth.get("nearest"), tenth["floor"])]
 
 
 def _distance_cells(figures: Mapping[str, Any]) -> Cells | None:
@@ -113,14 +114,19 @@ def _variety_cells(figures: Mapping[str, Any]) -> Cells | None:
 
 
 def _texts(entries: Entries) -> list[Block]:
-    """The metrics of texts beside those of their own rows, as far as they are there."""
-    written = {name: each["figures"]["text"] for name, each in entries.items() if each["figures"].get("text")}
-    names = list(dict.fromkeys(name for figures in written.values() for name in figures))
+    """The metrics of texts beside those of their own rows, as far as they are there, and of texts that were looked up."""
+    written = {}
+    for name, each in entries.items():
+        for kind, made in (("text", ""), ("text_nearest", ", looked up")):
+            if figures := each["figures"].get(kind):
+                written[f"{arrow(name)}{made}"] = figures
+    names = [name for name in dict.fromkeys(name for figures in written.values() for name in figures) if name != "accuracy"]
     if not names:
         return []
-    rows: list[list[str | Cell]] = [[arrow(name), *(_cell(figures.get(each)) for each in names)] for name, figures in written.items()]
+    rows: list[list[str | Cell]] = [[name, *(_cell(figures.get(each)) for each in names)] for name, figures in written.items()]
     head = ["direction", *(TEXT_NAMES.get(name, name) for name in names)]
-    return [Table("How like the text of the row?", "over characters and words of all texts", head, rows, tuple(range(1, len(head))))]
+    note = "over characters and words of all texts; looked up: the text of the training row that is nearest by what was given"
+    return [Table("How like the text of the row?", note, head, rows, tuple(range(1, len(head))))]
 
 
 def _near_cells(figures: Mapping[str, Any]) -> Cells | None:

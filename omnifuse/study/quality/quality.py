@@ -23,7 +23,7 @@ from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.study.judges import Judge, alignment_judge, label_judge
 from omnifuse.study.quality.directions import Direction, usual_directions
 from omnifuse.study.quality.figures import Samples, drawn_figures, written_figures
-from omnifuse.study.quality.material import given_rows, held_out, some_rows, usual_label
+from omnifuse.study.quality.material import given_rows, held_out, nearest_values, some_rows, usual_label
 from omnifuse.study.quality.page import main_words, write_quality_page
 from omnifuse.study.quality.references import References, gather_references
 from omnifuse.study.quality.showing import dump_exhibits, exhibits_of
@@ -169,10 +169,11 @@ class _Work:
         drawing_s = time.perf_counter() - began
         if self.pipeline.head_config(direction.target).tells == "sample":
             real = None if judge is None else self._references(judge)
-            figures, labels = drawn_figures(self.pipeline, made, self.dataset, self.test, judge, real, self.settings["seed"])
+            near = self._nearest(direction, rows) if judge is not None and judge.metric != "accuracy" else []
+            figures, labels = drawn_figures(self.pipeline, made, self.dataset, self.test, judge, real, self.settings["seed"], near)
             wanted = self._wanted(made, judge)
         else:
-            figures, wanted = written_figures(made, self.test, self.settings["seed"])
+            figures, wanted = written_figures(made, self.test, self._nearest(direction, rows), self.settings["seed"])
             labels = None
         shown = exhibits_of(self.pipeline, self.test, direction, made, wanted, labels, key=f"d{number}")
         entry = {
@@ -254,6 +255,10 @@ class _Work:
             values.append(answer[direction.target])
             self.observer.drawn(1)
         return Samples(direction.target, np.repeat(rows, each), values, each)
+
+    def _nearest(self, direction: Direction, rows: np.ndarray) -> list[Any]:
+        """What is looked up for the rows in the training split; nothing where nothing is given."""
+        return nearest_values(self.pipeline, self.dataset, direction, rows) if direction.given else []
 
     def _wanted(self, made: Samples, judge: Judge | None) -> list[str] | None:
         if judge is None or judge.metric != "accuracy" or (made.rows < 0).any():

@@ -56,6 +56,8 @@ def test_samples_are_what_they_should_be(found: Quality) -> None:
     assert back["accuracy"]["value"] > 0.9
     assert back["accuracy"]["floor"] < 0.5
     assert back["text"]["chrf"] > 0.9
+    assert back["text_nearest"]["accuracy"] > 0.9, "the nearest training picture has the same name"
+    assert "looked up" in found.page.read_text(encoding="utf-8")
     assert f"{FORTH}: {forth['accuracy']['value']:.1%} right" in str(found)
 
 
