@@ -55,6 +55,7 @@ class TargetCalibration:
         weights: fingerprint of the head it belongs to.
         temperature: of probabilities of labels; `None` for numbers.
         seed: of `aps`.
+        least: from how many independent rows on a pattern is among `patterns`.
     """
 
     tells: str
@@ -64,6 +65,7 @@ class TargetCalibration:
     weights: str
     temperature: float | None = None
     seed: int = 0
+    least: int = 100
 
     def scores_for(self, pattern: Pattern, coverage: float) -> Scores:
         """Those of the pattern, or the common ones where it has too few rows (of its own, or for this coverage)."""
@@ -237,6 +239,7 @@ def _dump(each: TargetCalibration) -> dict[str, Any]:
         "method": each.method,
         "temperature": each.temperature,
         "seed": each.seed,
+        "least": each.least,
         "weights": each.weights,
         "common": shown(each.common),
         "patterns": [{"columns": list(pattern), **shown(scores)} for pattern, scores in each.patterns.items()],
@@ -254,4 +257,5 @@ def _parse(saved: Mapping[str, Any]) -> TargetCalibration:
         weights=saved["weights"],
         temperature=saved["temperature"],
         seed=saved["seed"],
+        least=saved["least"],
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,6 @@ from omnifuse.core.seeds import scramble, seed_of
 Method = Literal["lac", "aps", "residual", "cqr"]
 METHODS: dict[str, tuple[Method, ...]] = {"label": ("lac", "aps"), "number": ("residual",), "quantiles": ("cqr",)}
 MOST_SCORES = 2000
-_ALMOST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Scores:
         return cls(int(saved["rows"]), kept, {float(level): float(rows) for level, rows in saved["effective"].items()})
 
     def _place(self, coverage: float) -> int | None:
-        k = max(1, math.ceil((self.rows + 1) * coverage - _ALMOST))
+        k = math.ceil((self.rows + 1) * _exact(coverage))
         return None if k > self.rows else (k - 1) * len(self.kept) // self.rows
 
     def _rank(self, place: int) -> int:
@@ -90,7 +90,7 @@ def rows_needed(coverage: float) -> int:
     >>> rows_needed(0.9), rows_needed(0.95)
     (9, 19)
     """
-    return math.ceil(coverage / (1 - coverage) - _ALMOST)
+    return math.ceil(_exact(coverage) / (1 - _exact(coverage)))
 
 
 def label_scores(probabilities: np.ndarray, method: Method, seed: int = 0) -> np.ndarray:
@@ -160,6 +160,11 @@ def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
     """The logarithms in float64, of 0 that of the smallest float32."""
     return np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny))
+
+
+def _exact(coverage: float) -> Fraction:
+    """The number that was written: 10 · 0.9 is 9, not a little more."""
+    return Fraction(str(float(coverage)))
 
 
 def _uniform(probabilities: np.ndarray, seed: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from omnifuse.evaluation.calibration.reliability import (
     log_loss,
     places_of,
 )
+from omnifuse.evaluation.calibration.sentences import calibration_sentences
 from omnifuse.evaluation.calibration.temperature import fit_temperature
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.kinds.label import Label
@@ -105,6 +106,7 @@ def calibrate_target(
         weights="",
         temperature=fit_temperature(answers.scores, truth) if tells == "label" else None,
         seed=seed,
+        least=least,
     )
 
 
@@ -135,6 +137,7 @@ def judge_calibration(
           `ece_interval` and what `chance` leaves of it, `ece_equal_mass`, `brier`, `log_loss`, `bins`, `bins_equal_mass`
         - `levels`: of quantiles, each level with the share of truths `below` it
         - `method`, and `coverage`: for each of 0.8, 0.9 and 0.95 what `coverage_table` tells
+        - `sentences`: the same in words
         - `abstention`: the `metric`, its mean at `all` rows and at the surest 80 % (`at_80`), `area`, `best_area` (of an order that knows
           the losses), `curve` of pairs (share answered, mean loss)
     """
@@ -157,11 +160,11 @@ def judge_calibration(
         if answers.scores.shape[1] > 1:
             details["abstention"] = abstention(kind.main, answers.scores[:, 0] - answers.scores[:, -1], kind.row_scores(answers))
     if known:
-        details |= {"method": known.method, "least_rows": LEAST_ROWS, "coverage": {}, "unlimited": []}
+        details |= {"method": known.method, "least_rows": known.least, "coverage": {}, "unlimited": []}
         for level in LEVELS:
             details["coverage"][str(level)] = coverage_table(known, answers.scores, truth, patterns, groups, level, seed)
             details["unlimited"] += [words] if (words := known.unlimited(target, level)) else []
-    return details
+    return details | {"sentences": calibration_sentences(target, details)}
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, said: np.ndarray, groups: Groups = (), seed: int = 0) -> dict[str, Any]:

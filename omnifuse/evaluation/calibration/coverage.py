@@ -13,7 +13,7 @@ from omnifuse.evaluation.calibration.effective_rows import effective_rows
 from omnifuse.pipeline.calibration import Pattern, TargetCalibration
 from omnifuse.pipeline.conformal import Scores, intervals
 
-DRAWS = 20_000
+DRAWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def expected_interval(threshold: Threshold | None, rows: float) -> list[float]:
 
 
 def expected_of_all(parts: Sequence[tuple[Threshold | None, float, float]], seed: int) -> list[float]:
-    """The same of rows with several thresholds together, by 20,000 draws: each threshold is drawn once, then its rows.
+    """The same of rows with several thresholds together, by 10,000 draws: each threshold is drawn once, then its rows.
 
     Args:
         parts: for each pattern its threshold (patterns with the same object share a draw), its share of the rows, and how many of its rows

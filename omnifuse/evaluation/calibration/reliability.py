@@ -9,7 +9,7 @@ import numpy as np
 
 from omnifuse.core.seeds import seed_of
 
-BINS, DRAWS, AT_ONCE = 15, 1000, 50
+BINS, DRAWS, AT_ONCE = 15, 500, 50
 
 
 def bins_of(confidence: np.ndarray, count: int = BINS, equal_mass: bool = False) -> np.ndarray:

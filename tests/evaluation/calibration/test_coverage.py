@@ -244,17 +244,11 @@ def test_what_is_judged_of_each_kind_can_be_written_as_json() -> None:
     assert details["abstention"]["at_80"] < details["abstention"]["all"]
     json.dumps(details, allow_nan=False)
     uncalibrated = judge_calibration(None, "y", Label(), answers, patterns)
-    assert set(uncalibrated) == {"tells", "rows", "before", "abstention"}
+    assert set(uncalibrated) == {"tells", "rows", "before", "abstention", "sentences"}
     numbers, patterns = number_answers(800, 9)
     calibration = Calibration({"y": calibrate_target("number", numbers, patterns, method="residual")})
-    assert set(judge_calibration(calibration, "y", Number(), numbers, patterns)) == {
-        "tells",
-        "rows",
-        "method",
-        "least_rows",
-        "coverage",
-        "unlimited",
-    }
+    told = judge_calibration(calibration, "y", Number(), numbers, patterns)
+    assert set(told) == {"tells", "rows", "method", "least_rows", "coverage", "unlimited", "sentences"}
     levels, patterns = number_answers(800, 9, levels=3)
     details = judge_calibration(None, "y", Quantiles(), levels, patterns)
     assert [each["level"] for each in details["levels"]] == [0.05, 0.5, 0.95]
