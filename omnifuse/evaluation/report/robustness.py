@@ -36,6 +36,8 @@ def robustness_section(found: Mapping[str, Mapping[str, Any]], key: str = "robus
             svg = damage_curves(each, damaged["curves"], key=f"{key}-{number}-{place}")
             blocks.append(Plot(f"{target}: {column} damaged", "whiskers are 95 % intervals over rows; level 0 is as it is", svg))
         blocks.append(_table(target, each))
+    if blocks:
+        blocks.append(_units(found))
     note = "Each input column is damaged more and more while the others stay as they are; every model gets the same damage."
     return Section("Does it hold?", note, blocks)
 
@@ -68,7 +70,7 @@ def damage_curves(found: Mapping[str, Any], curves: Mapping[str, Mapping[str, An
             markersize=3.6,
             linewidth=1.4,
             elinewidth=0.8,
-            label=label(name.replace("_", " ")),
+            label=label(_words(name)),
         )
         most, highest = max(most, len(values) - 1), max(highest, float(ends.max()))
     if found["unit_of_one"] or found["floor"] < 3 * highest:  # farther out it would squeeze the curves
@@ -88,16 +90,26 @@ def _table(target: str, found: Mapping[str, Any]) -> Table:
         left = "–" if relative is None else f"{100 * relative:.0f} %"
         if interval:
             left += f" ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
-        levels = ", ".join(quantity(level) for level in curve["levels"])
-        values = ", ".join(figure(value) for value in curve["values"])
-        strongest = Cell(figure(curve["values"][-1]), curve["values"][-1])
-        rows.append(
-            [column, name.replace("_", " "), f"{levels} ({curve['unit']})", values, strongest, Cell(left, relative), SURE[curve["verdict"]]]
-        )
-    metric = found["metric"]
-    head = ["column", "damage", "levels", f"{metric} at each", "at the strongest", "gain that is left", "verdict"]
+        levels = f"{quantity(curve['levels'][0])} to {quantity(curve['levels'][-1])}"
+        weakest, strongest = (Cell(figure(curve["values"][end]), curve["values"][end]) for end in (0, -1))
+        rows.append([column, _words(name), levels, weakest, strongest, Cell(left, relative), SURE[curve["verdict"]]])
     note = (
-        f"{metric} is {figure(found['intact'])} as it is and {figure(found['floor'])} for the constant answer; "
-        "the gain between them that is left, on average over the levels, with its 95 % interval"
+        f"{found['metric']} at the weakest and the strongest level; {figure(found['intact'])} without damage, {figure(found['floor'])} for"
+        " the constant answer. The gain between these two that is left is a mean over levels, with its 95 % interval"
     )
-    return Table(f"{target}: every damage", note, head, rows, numbers=(4, 5))
+    head = ["column", "damage", "levels", "weakest", "strongest", "gain left", "verdict"]
+    return Table(f"{target}: every damage", note, head, rows, numbers=(2, 3, 4, 5))
+
+
+def _units(found: Mapping[str, Mapping[str, Any]]) -> Texts:
+    """What the levels of each damage count."""
+    units: dict[str, str] = {}
+    for each in found.values():
+        for column, name, curve in every_curve(each):
+            modality = "any column" if name == ABSENT else each["columns"][column]["modality"]
+            units[f"{modality}, {_words(name)}: {curve['unit']}"] = ", ".join(quantity(level) for level in curve["levels"])
+    return Texts("What the levels mean", "those of level 1, 2, …", list(units.items()))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -87,7 +87,7 @@ DEVIATIONS = (0.25, 0.5, 1.0, 2.0)
 OF_TRAINING = "deviations of the training split"
 
 _PICTURE = (
-    Corruption("noise", "standard deviation, as a share of the range from black to white", (0.05, 0.1, 0.2, 0.4), "pictures:noise"),
+    Corruption("noise", "standard deviation, as a share of the range", (0.05, 0.1, 0.2, 0.4), "pictures:noise"),
     Corruption("blur", "standard deviation, as a share of the shorter side", (0.01, 0.02, 0.05, 0.1), "pictures:blur", draws=False),
     Corruption("compression", "100 − JPEG quality", (50, 75, 90, 97), "pictures:compression", strongest=99, draws=False),
     Corruption("crop", "share of the area that is cut off", (0.25, 0.5, 0.75, 0.9), "pictures:crop", strongest=1),

@@ -166,6 +166,8 @@ def _sentence(target: str, found: Mapping[str, Any], column: str, curves: Mappin
         name = worst(hurt, key=lambda each: hurt[each]["values"][-1])
         change, end = "rises" if lower else "falls", figure(hurt[name]["values"][-1])
         level = f"{quantity(hurt[name]['levels'][-1])}: {hurt[name]['unit']}"
+        if ABSENT in curves and _misleads(hurt[name], curves[ABSENT], lower):
+            gone += ", better than with one so damaged"
         return f"For {target}, {metric} {change} from {intact} to {end} at the strongest {_name(name)} of {column} ({level}){gone}."
     if not damaged:
         lost = curves[ABSENT]
@@ -177,6 +179,12 @@ def _sentence(target: str, found: Mapping[str, Any], column: str, curves: Mappin
     if all(curve["verdict"] == "holds" for curve in damaged.values()):
         return f"For {target}, {metric} hardly changes when {column} is damaged ({ways}): at worst it is {end} (from {intact}){gone}."
     return f"For {target}, too few rows to tell whether damage to {column} matters ({ways}): {metric} goes from {intact} to {end}{gone}."
+
+
+def _misleads(damaged: Mapping[str, Any], absent: Mapping[str, Any], lower_is_better: bool) -> bool:
+    """Whether absence is surely better than the strongest damage: their intervals do not meet."""
+    (low, high), (least, most) = damaged["intervals"][-1], absent["intervals"][-1]
+    return most < low if lower_is_better else least > high
 
 
 def _name(name: str) -> str:

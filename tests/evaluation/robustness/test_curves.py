@@ -20,7 +20,7 @@ from omnifuse.evaluation.report.robustness import robustness_section
 from omnifuse.evaluation.robustness.corruptions import Known, find_corruption
 from omnifuse.evaluation.robustness.curves import robustness, taken_away
 from omnifuse.evaluation.robustness.rows import Corrupted, FirstRows
-from omnifuse.evaluation.robustness.summaries import Intact, curve_of, effective, effective_sentences
+from omnifuse.evaluation.robustness.summaries import Intact, curve_of, effective, effective_sentences, sentences
 from omnifuse.page.sections import write_page
 from tests.evaluation.conftest import Learned
 
@@ -258,6 +258,21 @@ def test_effective_robustness_by_hand() -> None:
     assert said == ["For sign, this model loses 0.450 less accuracy than runs/other to noise of photo, on average over the levels."]
 
 
+def test_damage_that_is_worse_than_absence_is_said_to_be() -> None:
+    def told(noisy: int, absent: int, lower: bool = False) -> str:
+        start, bad = intact([1.0] * 200, 0.5, lower), 9.0 if lower else 0.0
+        scores = {name: np.ones((4, 200)) for name in ("noise", "absent")}
+        scores["noise"][-1, :noisy] = scores["absent"][-1, :absent] = bad
+        curves = {name: curve_of(find_corruption("image", "noise"), start, each) for name, each in scores.items()}
+        found = {"metric": "mae" if lower else "accuracy", "lower_is_better": lower, "intact": 1.0}
+        return sentences("sign", {**found, "columns": {"photo": {"curves": curves}}})[0]
+
+    assert told(180, 40).endswith("; without photo it is 0.800, better than with one so damaged.")
+    assert told(180, 40, lower=True).endswith("; without photo it is 2.600, better than with one so damaged.")
+    assert told(40, 180).endswith("; without photo it is 0.100.")
+    assert told(0, 180).startswith("For sign, accuracy hardly changes when photo is damaged (noise): at worst it is 1.000 (from 1.000)")
+
+
 def test_the_page_says_it_in_words_pictures_and_a_table(found: dict[str, Any], tmp_path: Path) -> None:
     section = robustness_section(found)
     page = write_page(tmp_path / "page.html", "t", "o", [], [], [section]).read_text(encoding="utf-8")
@@ -269,3 +284,4 @@ def test_the_page_says_it_in_words_pictures_and_a_table(found: dict[str, Any], t
     assert page.count("<svg") == 8
     assert 'class="sortable"' in page
     assert "dropped words" in page
+    assert "image, blur: standard deviation, as a share of the shorter side" in page
