@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.data.loader import RawRows
+from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.calibration.abstention import area, risk_at, risk_curve
 from omnifuse.evaluation.calibration.coverage import coverage_table
@@ -39,12 +40,16 @@ Groups = Sequence[np.ndarray]
 
 
 def patterns_and_groups(
-    pipeline: Pipeline, data: RawRows, answers: Mapping[str, Answers]
+    pipeline: Pipeline, data: RawRows, answers: Mapping[str, Answers], absent: Collection[str] = ()
 ) -> tuple[dict[str, list[Pattern]], dict[str, list[np.ndarray]]]:
-    """By target, what its answered rows have (`availability`) and what they share (`shared_by`)."""
-    targets = {name: each.rows for name, each in answers.items() if pipeline.head_config(name).tells in METHODS}
-    patterns = {name: availability(data, rows, inputs_for(pipeline.schema, name)) for name, rows in targets.items()}
-    return patterns, {name: shared_by(pipeline, data, rows, name) for name, rows in targets.items()}
+    """By target, what its answered rows have (`availability`) and what they share (`shared_by`), without columns that were taken away."""
+    patterns, groups = {}, {}
+    for name, each in answers.items():
+        if pipeline.head_config(name).tells in METHODS:
+            inputs = [column for column in inputs_for(pipeline.schema, name) if column not in absent]
+            patterns[name] = availability(data, each.rows, inputs)
+            groups[name] = shared_by(data, each.rows, [c for c in inputs if processor_class(pipeline.schema[c].modality).is_media])
+    return patterns, groups
 
 
 def calibrate(

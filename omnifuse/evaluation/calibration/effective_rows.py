@@ -9,9 +9,6 @@ import numpy as np
 
 from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.data.loader import RawRows
-from omnifuse.data.modalities.fitting import processor_class
-from omnifuse.pipeline.calibration import inputs_for
-from omnifuse.pipeline.pipeline import Pipeline
 
 MOST_GROUPINGS = 4
 
@@ -42,12 +39,12 @@ def effective_rows(values: np.ndarray, groups: Sequence[np.ndarray] = ()) -> flo
     return float(np.clip(n * alone / max(together, alone, *variances[1]), 1.0, n))
 
 
-def shared_by(pipeline: Pipeline, data: RawRows, rows: Sequence[int] | np.ndarray, target: str) -> list[np.ndarray]:
-    """Ways in which these rows are grouped: by each media column that the target is answered from and that repeats values, and by the group
-    that splits kept together. A value that is absent is shared with nobody.
+def shared_by(data: RawRows, rows: Sequence[int] | np.ndarray, media: Sequence[str]) -> list[np.ndarray]:
+    """Ways in which these rows are grouped: by each of these media columns that repeats values, and by the group that splits kept together.
+
+    A value that is absent is shared with nobody. Reads keys, no file.
     """
     index = np.asarray(rows, dtype=np.int64)
-    media = [name for name in inputs_for(pipeline.schema, target) if processor_class(pipeline.schema[name].modality).is_media]
     names = [*media, *([GROUP] if isinstance(data, Dataset) else [])]
     values = data.take(index, names) if names else {}
     codes = []

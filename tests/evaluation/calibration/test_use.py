@@ -247,3 +247,24 @@ def test_the_command_writes_sets_and_intervals(run: Run, tmp_path: Path, command
     words = ("predict", str(run.folder), str(tmp_path / "new.csv"), "--out", str(tmp_path / "o.csv"))
     with pytest.raises(OmnifuseError, match="go with answers, not with --candidates"):
         command(*words, "--coverage", "0.9", "--candidates", str(tmp_path / "new.csv"))
+
+
+def test_rows_that_share_a_picture_or_a_group_are_found(tmp_path: Path) -> None:
+    from omnifuse.evaluation.answers import Answers
+    from tests.conftest import colour_rows
+
+    rows = [{**row, "camera": f"c{place // 5}"} for place, row in enumerate(colour_rows(tmp_path, 90, absent=0.1))]
+    columns: dict[str, Any] = {"picture": {"modality": "image", "size": 8}, "size": "number"}
+    columns |= {"answer": {"modality": "category", "role": "target"}}
+    settings = {"data.root": str(tmp_path), "data.split": {"by": "camera", "test": 0.4}, "model.dim": 8, "train.epochs": 1}
+    pipeline = of.fit(rows, columns=columns, out=tmp_path / "run", settings=settings)
+    data = of.Dataset.open(tmp_path / "run" / "dataset").split("test")
+    told = data.take(range(len(data)), ["picture", "size"])
+    patterns, groups = patterns_and_groups(pipeline, data, {"answer": Answers(rows=list(range(len(data))))})
+    picture, camera = groups["answer"]
+    there = len({key for key in told["picture"] if key is not None})
+    assert len(set(picture.tolist())) == there + told["picture"].count(None)
+    assert np.bincount(camera).max() == 5
+    assert patterns["answer"] == [tuple(n for n in ("picture", "size") if told[n][i] is not None) for i in range(len(data))]
+    patterns, groups = patterns_and_groups(pipeline, data, {"answer": Answers(rows=[0, 1])}, absent=["picture"])
+    assert set(patterns["answer"]) <= {("size",), ()}
