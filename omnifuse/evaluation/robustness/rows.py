@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import GROUP, ID, Dataset
 from omnifuse.data.loader import RawRows
+from omnifuse.data.runner import cores
 from omnifuse.evaluation.robustness.corruptions import Corruption, Known, corrupt
 
 MARK = "#"  # behind the key of a damaged file; keys are hexadecimal
@@ -80,10 +82,13 @@ class Corrupted:
         """Files by key, those with a mark damaged."""
         parts = [key.partition(MARK) for key in keys]
         files = self._rows.media([key for key, _, _ in parts])
-        return [
-            self._damaged(data, int(place) if place else None) if mark else data
-            for data, (_, mark, place) in zip(files, parts, strict=True)
-        ]
+        if len(files) < 2:
+            return [self._file(data, *part[1:]) for data, part in zip(files, parts, strict=True)]
+        with ThreadPoolExecutor(min(8, cores()), thread_name_prefix="damage") as pool:  # decoders release the interpreter lock
+            return list(pool.map(lambda data, part: self._file(data, *part[1:]), files, parts))
+
+    def _file(self, data: bytes, mark: str, place: str) -> bytes:
+        return self._damaged(data, int(place) if place else None) if mark else data
 
     def _marked(self, key: str, place: int) -> str:
         return f"{key}{MARK}{place if self.corruption.draws else ''}"
