@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from omnifuse.core.schema import Schema as Schema
     from omnifuse.data.dataset import Dataset as Dataset
     from omnifuse.evaluation.attribution.explain import explain as explain
+    from omnifuse.evaluation.drift.drift import drift as drift
     from omnifuse.evaluation.evaluation import evaluate as evaluate
     from omnifuse.pipeline.pipeline import Pipeline as Pipeline
     from omnifuse.study.compare.comparison import compare as compare
@@ -39,6 +40,7 @@ _HOMES = {
     "Pipeline": "omnifuse.pipeline.pipeline",
     "Recipe": "omnifuse.train.recipe",
     "compare": "omnifuse.study.compare.comparison",
+    "drift": "omnifuse.evaluation.drift.drift",
     "evaluate": "omnifuse.evaluation.evaluation",
     "explain": "omnifuse.evaluation.attribution.explain",
     "fit": "omnifuse.train.fit",
@@ -53,6 +55,7 @@ __all__ = [
     "Schema",
     "__version__",
     "compare",
+    "drift",
     "evaluate",
     "explain",
     "fit",

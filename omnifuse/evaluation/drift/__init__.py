@@ -1,0 +1,1 @@
+"""Drift: are new rows still like those a model was trained on?"""
