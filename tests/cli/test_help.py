@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import MAIN, environment
 
-VERBS = ("init", "prepare", "plan", "train", "evaluate", "predict", "generate", "quality", "compare", "demo")
+VERBS = ("init", "prepare", "plan", "train", "evaluate", "explain", "predict", "generate", "quality", "compare", "demo")
 HEAVY = ("torch", "daft", "lance", "accelerate", "sklearn", "matplotlib", "tokenizers", "transformers", "pandas")
 
 

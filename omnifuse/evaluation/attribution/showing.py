@@ -20,7 +20,7 @@ from omnifuse.page.media import Picture, picture, sound
 from omnifuse.page.words import quantity
 from omnifuse.pipeline.pipeline import Pipeline
 
-FAINT, SMALL, TINY = 0.1, 1e-4, 1e-9
+FAINT, SLIGHT, SMALL, TINY = 0.1, 1e-3, 1e-4, 1e-9
 LONGEST_SOUND_S = 12.0
 
 
@@ -129,11 +129,17 @@ def _views(processors: Processors, pipeline: Pipeline, each: Explanation, values
             views[name] = View(name, "", pictures=[seen]) if isinstance(seen, Picture) else View(name, seen)
             continue
         own = float(np.abs(drawn.numbers).max())
-        note = (
-            f"strongest {drawn.strongest()}: {signed(float(drawn.numbers.max()))}" if own > FAINT * least else "no part of it alone counts"
-        )
+        note = _strongest(drawn)
+        if own < SLIGHT * abs(each.support - each.without):
+            note = f"no part of it alone counts ({note})"
         views[name] = _view(name, processors[name], value, drawn, max(own, least), look, note)
     return views
+
+
+def _strongest(drawn: Map) -> str:
+    """The number that is farthest from zero, and where it is."""
+    high, low = float(drawn.numbers.max()), float(drawn.numbers.min())
+    return f"strongest {drawn.strongest()}: {signed(high)}" if high >= -low else f"strongest {drawn.strongest(-1)}: {signed(low)}"
 
 
 def _view(name: str, processor: Any, value: Any, drawn: Map, scale: float, look: Look, note: str) -> View:
@@ -160,7 +166,7 @@ def _strip_view(name: str, processor: Any, value: Any, drawn: WindowMap, scale: 
         rate_hz = round(processor.spec.rate_hz)
         wav = sound(item[0], rate_hz) if look.is_heard and item.shape[1] <= LONGEST_SOUND_S * rate_hz else ""
         return View(name, "", svg=drawings.shaded_wave(item[0], drawn, scale), sound=wav, note=note)
-    return View(name, "", svg=drawings.bars_of(drawn, scale), note=note)
+    return View(name, "", svg=drawings.bars_of(drawn, scale), note=f"{glance('vector', value)}; {note}")
 
 
 def _heated(processor: Any, value: bytes, drawn: PatchMap, scale: float, side: int) -> list[Picture]:

@@ -34,15 +34,22 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]], special: Sequence[in
         special: 1 for marks that the tokenizer adds, which belong to no word.
     """
     spans: list[tuple[int, int, list[int]]] = []
+    blanks: list[int] = []  # they belong to the word behind them
     for token, ((start, end), is_mark) in enumerate(zip(offsets, special, strict=True)):
+        said = text[start:end].lstrip()
+        start = end - len(said)
         if is_mark:
             continue
-        start += len(text[start:end]) - len(text[start:end].lstrip())
-        if spans and (start >= end or start < spans[-1][1] or _is_inside(text, spans[-1][1], start)):
+        if not said:
+            blanks.append(token)
+        elif spans and not blanks and (start < spans[-1][1] or _is_inside(text, spans[-1][1], start)):
             first, last, tokens = spans[-1]
             spans[-1] = (first, max(last, end), [*tokens, token])
         else:
-            spans.append((start, end, [token]))
+            spans.append((start, end, [*blanks, token]))
+            blanks = []
+    if spans:
+        spans[-1][2].extend(blanks)
     ends = [0, *(end for _, end, _ in spans)]
     return [Word(text[before:end], tuple(tokens)) for before, (_, end, tokens) in zip(ends, spans, strict=False)]
 
