@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from omnifuse.evaluation.words import told
 from omnifuse.page.words import figure, listed
 
 MAIN = "0.9"
 LEAST_OF_A_BIN = 30
+NOTED = 0.005
 VERDICTS = {1: "too sure", -1: "not sure enough", 0: "as sure as it may be"}
 
 
@@ -58,12 +60,12 @@ def _of_confidence(target: str, before: Mapping[str, Any], after: Mapping[str, A
     shown = min(bins, key=lambda each: abs(each["confidence"] - 0.9))
     said = verdict(before)
     lines = [
-        f"When it says {shown['confidence']:.2f} of {target}, it is right {shown['right']:.2f} of the time; over all rows it says "
-        f"{before['confidence']:.3f} and is right {before['right']:.3f} of the time: {said}."
+        f"When it says {told(shown['confidence'])} of {target}, it is right {told(shown['right'])} of the time; over all rows it says "
+        f"{told(before['confidence'])} and is right {told(before['right'])} of the time: {said}."
     ]
     if after and said != VERDICTS[0]:
         lines.append(
-            f"At its temperature it says {after['confidence']:.3f}, and the calibration error is {figure(after['ece'])} instead of"
+            f"At its temperature it says {told(after['confidence'])}, and the calibration error is {figure(after['ece'])} instead of"
             f" {figure(before['ece'])}."
         )
     return lines
@@ -74,7 +76,7 @@ def _of_coverage(target: str, details: Mapping[str, Any]) -> list[str]:
     table = details["coverage"][MAIN]
     found, inputs = table["overall"], inputs_of(table)
     kind = "Sets" if is_label else "Intervals"
-    unit = f"; they hold {figure(found['size'])} labels on average" if is_label else _width(found)
+    unit = _labels(found) if is_label else _width(found)
     lines = [
         f"{kind} of {target} meant to hold the truth 90 % of the time hold it {_share(found['covered'])} of the time"
         f" ({_share(found['expected'][0])} to {_share(found['expected'][1])} is what chance makes of it){unit}."
@@ -86,6 +88,11 @@ def _of_coverage(target: str, details: Mapping[str, Any]) -> list[str]:
             rows = f"rows {name}" if name.startswith("without") else f"rows with {name}"
             lines.append(f"Of {rows} they hold it {_share(each['covered'])} of the time, outside of {_share(low)} to {_share(high)}.")
     return lines
+
+
+def _labels(found: Mapping[str, Any]) -> str:
+    empty = f", {_share(found['empty'])} of them none" if found["empty"] >= NOTED else ""
+    return f"; they hold {figure(found['size'])} labels on average{empty}"
 
 
 def _width(found: Mapping[str, Any]) -> str:

@@ -116,6 +116,12 @@ def test_a_label_that_the_model_does_not_know_counts_against_it_and_has_no_log_l
     assert fit_temperature(p[1:], truth[1:]) == 1
 
 
+def test_where_every_answer_is_right_nothing_tells_how_sure_is_too_sure() -> None:
+    p = np.random.default_rng(5).uniform(0.6, 0.9, 500)
+    assert fit_temperature(np.stack([p, 1 - p], axis=1), np.zeros(500, dtype=np.int64)) == 1
+    assert fit_temperature(np.stack([p, 1 - p], axis=1), np.ones(500, dtype=np.int64)) == 1
+
+
 @pytest.mark.parametrize("planted", [0.4, 1.0, 2.5])
 def test_a_planted_temperature_is_found(planted: float) -> None:
     answers, _ = label_answers(40_000, 1, temperature=1 / planted)
