@@ -68,7 +68,7 @@ def _reliability_table(details: Mapping[str, Any]) -> Table:
         ["Brier score", *(figure(each["brier"]) for each in columns)],
         ["log loss in nats", *("–" if each["log_loss"] is None else figure(each["log_loss"]) for each in columns)],
     ]
-    note = "Of all but the share that is right, less is better. The interval is a bootstrap, 95 %. Probabilities are tempered only where"
+    note = "Of errors, score and loss, less is better. The interval is a bootstrap, 95 %. Probabilities are tempered only where"
     return Table("Confidence", f"{note} predict is asked to (calibrated).", ["", *heads], rows, range(1, len(heads) + 1), sortable=False)
 
 
