@@ -19,7 +19,7 @@ from omnifuse.data.modalities.text import TextProcessor
 from omnifuse.evaluation.attribution.maps import Map, PatchMap, PieceMap, PointMap, WindowMap
 from omnifuse.evaluation.attribution.words import words_of
 
-GRID, FILM_GRID, RUNS = 8, 4, 8
+GRIDS, FILM_GRIDS, RUNS = (8, 4, 2), (4, 2), 8
 WINDOWS, LEAST_WINDOWS, CELLS, CHANNELS, PLACES = 24, 4, 240, 60, 64
 PIECES, CLUSTERS = 256, 24
 
@@ -57,8 +57,9 @@ class Parts(ABC):
 class Patches(Parts):
     """Squares of a picture (H, W, C) or of a film (F, H, W, C), each painted with the mean colour of its picture.
 
-    The side of a square is an eighth of the picture's, of a film a quarter, and one square stands on up to eight runs of frames. Where
-    they are `fine` they overlap by half, and a place of the map has the mean of all squares over it.
+    The side of a square is an eighth, a quarter or a half of the picture's, for a small thing is found by small squares, and of a large one
+    small squares leave enough to tell what it is. Of a film it is a quarter or a half, and one square stands on up to eight runs of frames.
+    Where they are `fine` they overlap by half. A place of the map has the mean over the sizes of the means of the squares over it.
     """
 
     def __init__(self, item: np.ndarray, is_fine: bool) -> None:
@@ -66,32 +67,38 @@ class Patches(Parts):
         self.item, self.is_film = item, item.ndim == 4
         self.frames = item if self.is_film else item[None]
         self.mean = self.frames.mean(axis=(1, 2), keepdims=True).round().astype(item.dtype)
-        grid, self.size = FILM_GRID if self.is_film else GRID, self.frames.shape[1:3]
-        self.sides = [max(1, -(-side // grid)) for side in self.size]
-        self.steps = [max(1, side // 2) if is_fine and not self.is_film else side for side in self.sides]
-        rows, columns = (_starts(*each) for each in zip(self.size, self.sides, self.steps, strict=True))
+        self.size = self.frames.shape[1:3]
         self.runs = np.array_split(np.arange(len(self.frames)), min(RUNS, len(self.frames)))
-        self.places = [(run, row, column) for run in range(len(self.runs)) for row in rows for column in columns]
+        self.sides = list(dict.fromkeys(self._sides(grid) for grid in (FILM_GRIDS if self.is_film else GRIDS)))
+        self.steps = [self._step(side, is_fine) for side in self.sides[0]]
+        self.places = [
+            (sides, run, row, column)
+            for sides in self.sides
+            for run in range(len(self.runs))
+            for row in _starts(self.size[0], sides[0], self._step(sides[0], is_fine))
+            for column in _starts(self.size[1], sides[1], self._step(sides[1], is_fine))
+        ]
 
     def __len__(self) -> int:
-        """Squares."""
+        """Squares of all sizes."""
         return len(self.places)
 
     def without(self, part: int) -> np.ndarray:
         """One square painted over."""
-        run, row, column = self.places[part]
+        (height, width), run, row, column = self.places[part]
         frames, painted = self.runs[run], self.frames.copy()
-        painted[frames, row : row + self.sides[0], column : column + self.sides[1]] = self.mean[frames]
+        painted[frames, row : row + height, column : column + width] = self.mean[frames]
         return painted if self.is_film else painted[0]
 
     def drawn(self, falls: np.ndarray) -> PatchMap:
-        """The mean over the squares that cover a place."""
-        total, count = np.zeros((len(self.runs), *self.size)), np.zeros((len(self.runs), *self.size))
-        for (run, row, column), fall in zip(self.places, falls, strict=True):
-            square = (run, slice(row, row + self.sides[0]), slice(column, column + self.sides[1]))
+        """The mean over the squares that cover a place, and over their sizes."""
+        shape = (len(self.sides), len(self.runs), *self.size)
+        total, count = np.zeros(shape), np.zeros(shape)
+        for (sides, run, row, column), fall in zip(self.places, falls, strict=True):
+            square = (self.sides.index(sides), run, slice(row, row + sides[0]), slice(column, column + sides[1]))
             total[square] += fall
             count[square] += 1
-        return self._map(total / count, np.mean)
+        return self._map((total / count).mean(axis=0), np.mean)
 
     def summed(self, products: np.ndarray) -> PatchMap:
         """(C, H, W) or (F, C, H, W) over the places of the map."""
@@ -101,6 +108,12 @@ class Patches(Parts):
     def blank(self, data: Tensor) -> Tensor:
         """The mean colour of each picture."""
         return data.mean(dim=(-2, -1), keepdim=True)
+
+    def _sides(self, grid: int) -> tuple[int, int]:
+        return max(1, -(-self.size[0] // grid)), max(1, -(-self.size[1] // grid))
+
+    def _step(self, side: int, is_fine: bool) -> int:
+        return max(1, side // 2) if is_fine and not self.is_film else side
 
     def _map(self, pixels_RHW: np.ndarray, join: Callable[..., Any]) -> PatchMap:
         edges = [[*range(0, side, step), side] for side, step in zip(self.size, self.steps, strict=True)]
