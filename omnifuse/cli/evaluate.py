@@ -3,75 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omnifuse.cli.options import RunFolder
-
 if TYPE_CHECKING:
     from omnifuse.evaluation.evaluation import Evaluation
+    from omnifuse.evaluation.runs import JudgedRun
 
 
 def evaluate(
-    run: RunFolder,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folder of a trained run, or of several seeds of one recipe.")],
     data: Annotated[Path | None, typer.Option("--data", help="A table to evaluate on, in place of the run's own test split.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of relative media paths in --data.")] = None,
     split: Annotated[str, typer.Option("--split", help="Which split of the run's dataset.")] = "test",
+    against: Annotated[
+        list[Path], typer.Option("--against", metavar="RUN", help="Another run to compare with on the same rows; repeated, its seeds.")
+    ] = [],  # noqa: B006 (typer copies it)
+    by: Annotated[
+        list[str], typer.Option("--by", metavar="COLUMN", help="Tell the metrics by the values of this column; may be repeated.")
+    ] = [],  # noqa: B006
+    robustness: Annotated[bool, typer.Option("--robustness", help="Damage the columns more and more, and see how it holds.")] = False,
     absent: Annotated[
         list[str], typer.Option("--absent", metavar="COLUMN", help="Take this column away from every row; may be repeated.")
-    ] = [],  # noqa: B006 (typer copies it)
+    ] = [],  # noqa: B006
 ) -> None:
-    """Measure a run on its test split: metrics.json, evaluation.json and report.html in the run."""
+    """Measure a run on its test split: metrics.json, evaluation.json, report.html and report.md in the run."""
     from omnifuse.cli.progress import console
+    from omnifuse.evaluation.runs import compare_runs, over_runs
 
-    evaluation, report = evaluate_run(run, data, split, root, absent)
-    console.print(summary(evaluation))
-    console.print(f"Report: {report}")
+    changes: dict[str, Any] = {**({"by": by} if by else {}), **({"robustness": True} if robustness else {})}
+    with ExitStack() as kept:
+        ours, theirs = ([judge(run, kept, data, split, root, absent, changes) for run in some] for some in (runs, against))
+        first = ours[0].evaluation
+        if len(ours) > 1:
+            first.details["seeds"] = over_runs(ours)
+        if theirs:
+            first.details["against"] = compare_runs(ours, theirs)
+        reports = [write(each) for each in ours]
+    for each, report in zip(ours, reports, strict=True):
+        if len(ours) > 1:
+            console.rule(str(each.run))
+        console.print(summary(each.evaluation), markup=False)
+        console.print(f"Report: {report}", markup=False)
+    if len(ours) > 1:
+        console.rule(f"{len(ours)} runs")
+        console.print(seeds_table(first.details["seeds"]), markup=False)
 
 
-def evaluate_run(
-    run: Path, data: Path | None = None, split: str = "test", root: Path | None = None, absent: Sequence[str] = ()
-) -> tuple[Evaluation, Path]:
-    """Evaluate a run and write its files; returns the evaluation and the path of the report."""
-    import tempfile
+def evaluate_run(run: Path) -> tuple[Evaluation, Path]:
+    """Evaluate a run on its test split and write its files; returns the evaluation and the path of the report."""
+    with ExitStack() as kept:
+        judged = judge(run, kept)
+        return judged.evaluation, write(judged)
 
-    from omnifuse.cli.predict import media_root
-    from omnifuse.core.atomic import read_json
-    from omnifuse.core.errors import OmnifuseError
-    from omnifuse.data.dataset import Dataset
-    from omnifuse.evaluation.config import EvaluateConfig
-    from omnifuse.evaluation.evaluation import as_dataset
-    from omnifuse.evaluation.evaluation import evaluate as judge
+
+def judge(
+    run: Path,
+    kept: ExitStack,
+    data: Path | None = None,
+    split: str = "test",
+    root: Path | None = None,
+    absent: Sequence[str] = (),
+    changes: dict[str, Any] | None = None,
+) -> JudgedRun:
+    """Judge a run; see `judge_run`."""
+    from omnifuse.evaluation.runs import judge_run
+
+    return judge_run(run, kept, data, split, root, absent, changes)
+
+
+def write(judged: JudgedRun) -> Path:
+    """Write what was found into the run; returns the path of the report."""
     from omnifuse.evaluation.report.report import write_report
-    from omnifuse.pipeline.pipeline import Pipeline
 
-    pipeline = Pipeline.load(run)
-    about = read_json(run / "config.json", "trained run")
-    config = EvaluateConfig.parse(about.get("recipe", {}).get("evaluate", {}), "evaluate")
-    if data is None and "dataset" not in about:
-        raise OmnifuseError(f"{run}: does not say which data it was trained on; give --data TABLE")
-    with tempfile.TemporaryDirectory() as folder:
-        rows = (
-            Dataset.open(about["dataset"]).split(split)
-            if data is None
-            else as_dataset(data, pipeline.schema, Path(folder), media_root(run, root))
-        )
-        name = split if data is None else data.name  # with its ending, so that it never takes the place of a split
-        evaluation = judge(pipeline, rows, split=name, config=config, absent=absent)
-        if data is None and split == "test" and not absent:
-            held_out = Dataset.open(about["dataset"]).split("validation")
-            if len(held_out):
-                plain = config.model_copy(update={"shuffle": False})
-                judge(pipeline, held_out, split="validation", config=plain).save_metrics(run)
-        evaluation.save(run)
-        report = write_report(run, evaluation, pipeline, rows, examples=config.examples)
-    return evaluation, report
+    judged.evaluation.save(judged.run)
+    config = judged.config
+    return write_report(judged.run, judged.evaluation, judged.pipeline, judged.rows, examples=config.examples, explain=config.explain)
 
 
 def summary(evaluation: Evaluation) -> str:
-    """The figures and the shuffle test in a few lines."""
+    """The figures and the tests in a few lines."""
     lines = []
     for target, metrics in evaluation.metrics.items():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
@@ -81,3 +95,12 @@ def summary(evaluation: Evaluation) -> str:
         how = floor.get("how") or f"always answering {floor['answer']}"
         lines.append(f"  floor: {how} gives {metric} {value:.4f}")
     return "\n".join([*lines, *evaluation.sentences()])
+
+
+def seeds_table(seeds: dict[str, dict[str, Any]]) -> str:
+    """The mean of every metric over runs with its 95 % interval."""
+    return "\n".join(
+        f"{target} {name}: {each['mean']:.4f} ({each['interval'][0]:.4f} to {each['interval'][1]:.4f} over {len(each['values'])} seeds)"
+        for target, metrics in seeds.items()
+        for name, each in metrics.items()
+    )

@@ -19,7 +19,15 @@ from omnifuse.evaluation.evaluation import TELLING, Evaluation
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.report import plots
+from omnifuse.evaluation.report.against import against_section
+from omnifuse.evaluation.report.calibration import calibration_section
+from omnifuse.evaluation.report.drift import drift_section
 from omnifuse.evaluation.report.examples import show_examples
+from omnifuse.evaluation.report.groups import groups_section
+from omnifuse.evaluation.report.markdown import write_markdown
+from omnifuse.evaluation.report.names import NAMES
+from omnifuse.evaluation.report.robustness import robustness_section
+from omnifuse.evaluation.report.slices import slices_section
 from omnifuse.evaluation.report.subsets import subsets_section
 from omnifuse.page.blocks import Gallery
 from omnifuse.page.figures import central
@@ -30,48 +38,15 @@ from omnifuse.pipeline.generation import given_rows
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.pipeline.samples import Made, exhibit, given_words
 
-NAMES = {
-    "accuracy": ("accuracy", "share of the rows answered right"),
-    "balanced_accuracy": ("balanced accuracy", "the same, every label counting alike"),
-    "macro_f1": ("macro F1", "mean over labels of the F1 of precision and recall"),
-    "top5_accuracy": ("top-5 accuracy", "share of the rows whose label is among the five most probable"),
-    "auroc": ("AUROC", "chance that a true label ranks above a false one; 0.5 is guessing"),
-    "auprc": ("average precision", "area under precision over recall, mean over labels; what a label's frequency is by guessing"),
-    "log_loss": ("log loss", "surprise at the true label in nats; 0 is perfect"),
-    "mae": ("mean absolute error", "mean distance of answer and truth"),
-    "rmse": ("root mean square error", "the same, large errors counting more"),
-    "r2": ("R²", "share of the variance explained; 0 is always answering the mean"),
-    "mape": ("relative error", "mean distance of answer and truth, as a share of the truth"),
-    "qwk": ("weighted kappa", "agreement beyond chance, far misses counting by the square; 0 is chance"),
-    "pinball": ("pinball loss", "mean loss of the quantiles"),
-    "coverage": ("coverage", "share of the truths between the outermost quantiles"),
-    "map": ("mean average precision", "how far up the true labels of a row stand, mean over rows"),
-    "label_map": ("average precision of labels", "how far up the rows of a label stand, mean over labels"),
-    "micro_f1": ("micro F1", "F1 over all pairs of row and label"),
-    "exact_match": ("exact match", "share of the rows whose whole set is answered"),
-    "ndcg@10": ("nDCG@10", "1 where the true item comes first, less further down, 0 beyond the tenth"),
-    "mrr": ("mean reciprocal rank", "1 divided by the rank of what is right, mean over rows"),
-    "recall@1": ("recall@1", "the same, coming first"),
-    "recall@5": ("recall@5", "the same, among the first five"),
-    "recall@10": ("recall@10", "share of the rows whose own is among the first ten"),
-    "back_recall@1": ("recall@1, back", "share of the values for which a row of theirs comes first"),
-    "back_recall@5": ("recall@5, back", "the same, among the first five"),
-    "back_recall@10": ("recall@10, back", "the same, among the first ten"),
-    "back_mrr": ("mean reciprocal rank, back", "1 divided by the rank of a value's nearest row"),
-    "flow_loss": ("flow loss", "mean squared error of the velocity from noise to data; 1 and more is looking at nothing"),
-    "cer": ("character error rate", "characters that have to change, by the length of the true texts; 0 is perfect"),
-    "cider": ("CIDEr-D", "overlap of runs of words, rare ones counting more; 10 is perfect for texts of four words and more"),
-    "chrf": ("chrF", "overlap of character n-grams with the true texts; 1 is perfect"),
-    "bleu": ("BLEU", "overlap of runs of words with the true texts; 1 is perfect"),
-}
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
 
 
 VERDICTS = {"uses": "used", "ignores": "ignored", "unclear": "unclear"}
 
 
-def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Dataset, *, examples: int = 8) -> Path:
-    """Write `report.html` into the folder of a run; of other rows than the test split, `report-NAME.html`.
+def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Dataset, *, examples: int = 8, explain: bool = False) -> Path:
+    """Write `report.html` and the same in words and tables, `report.md`, into the folder of a run; of other rows than the test split
+    `report-NAME.html`.
 
     The page stands alone: pictures and plots are inside it, and it fetches nothing. The same inputs give the same bytes.
 
@@ -81,6 +56,7 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         pipeline: the model that was judged.
         data: the rows it was judged on (the view of the split), for the examples.
         examples: right and wrong rows shown for each target, of each.
+        explain: show what each column adds to the answers to them, and where in it.
 
     Returns:
         The path of the page.
@@ -100,16 +76,18 @@ def write_report(run: Path, evaluation: Evaluation, pipeline: Pipeline, data: Da
         "rows": evaluation.rows,
         "targets": [
             _target(evaluation, pipeline, target, position, splits)
-            | {"examples": show_examples(pipeline, data, target, answers, examples)}
+            | {"examples": show_examples(pipeline, data, target, answers, examples, explain)}
             | {"samples": _samples(pipeline, data, target, examples, f"t{position}")}
             for position, (target, answers) in enumerate(evaluation.answers.items())
         ],
+        "drift": drift_section(evaluation.details["drift"], "drift") if "drift" in evaluation.details else None,
         "learning": _learning(history, pipeline),
         "model": _model(pipeline, data),
         "training": _training(config, history),
         "recipe": json.dumps(config["recipe"], indent=2, ensure_ascii=False) if config.get("recipe") else None,
         "versions": versions_of(LIBRARIES),
     }
+    write_markdown(run, page["name"], evaluation)
     path = run / evaluation.file_name("report", "html")
     write_text(path, render_page("omnifuse.evaluation.report/report.html.j2", page))
     return path
@@ -230,6 +208,16 @@ def _sections(details: Mapping[str, Any], target: str, name: str, key: str) -> I
     """The parts of the evaluation that were done for this target, each with what there is to look at."""
     if found := details["subsets"].get(target):
         yield subsets_section(found, name, key)
+    if found := details["calibration"].get(target):
+        yield calibration_section(target, found, f"{key}-calibration")
+    if found := details["slices"].get(target):
+        yield slices_section(target, found, name, key)
+    if found := details["groups"].get(target):
+        yield groups_section(target, found, {name: words for name, (words, _) in NAMES.items()}, key)
+    if found := details["robustness"].get(target):
+        yield robustness_section({target: found}, f"{key}-robustness")
+    if found := details.get("against", {}).get(target):
+        yield against_section(found)
 
 
 def _metric_table(evaluation: Evaluation, target: str, splits: Mapping[str, Any]) -> list[dict[str, Any]]:
