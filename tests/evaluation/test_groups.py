@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from omnifuse.evaluation.groups import by_group, parts_of
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.labels import Labels
 from omnifuse.evaluation.kinds.number import Number
+from omnifuse.evaluation.report.groups import groups_section
+from omnifuse.page.sections import write_page
 
 ROWS = 1200
 COLUMNS: dict[str, Any] = {
@@ -194,3 +197,13 @@ def test_small_parts_are_told_and_not_compared(dataset: of.Dataset):
 def test_a_column_that_is_not_there_is_named(dataset: of.Dataset):
     with pytest.raises(OmnifuseError, match=r'evaluate.by: unknown column "sexx"; did you mean "sex"'):
         by_group("answer", dataset, said(dataset, lambda row: 0.9), Label(), ["sexx"])
+
+
+def test_a_page_shows_every_part(dataset: of.Dataset, tmp_path: Path):
+    answers = said(dataset, lambda row: 0.75 if row["sex"] == "f" else 0.95)
+    found = by_group("answer", dataset, answers, Label(), ["sex", "hospital"])
+    section = groups_section("answer", found, {"accuracy": "accuracy"}, "k")
+    assert section.note.startswith("For answer, accuracy differs by sex")
+    page = write_page(tmp_path / "page.html", "Groups", "over", found["sentences"], [], [section]).read_text(encoding="utf-8")
+    for words in ("accuracy by sex", "By hospital", "Labels by sex", "found of those that are ill", "answered with well", "h7", "absent"):
+        assert words in page, words

@@ -56,7 +56,7 @@ def _change(test: Mapping[str, Any], modality: str) -> str:
         return f"“{shorten(test['label'], 40)}” in {percent(test['new'], 1)} of the rows instead of {percent(test['reference'], 1)}"
     if test["test"] == "energy distance":
         return f"what {'the encoder makes of it' if of == 'encoder' else 'it holds'} lies elsewhere (effect {test['effect']:.2f})"
-    ends = [_amount(test[side], modality if of == "values" else "") for side in ("new", "reference")]
+    ends = [amount(test[side], modality if of == "values" else "") for side in ("new", "reference")]
     name = "its mean" if of == "values" else of
     if test["shift"] is None or abs(test["shift"]) < VISIBLE:
         return f"{name} is spread otherwise (distance {test['effect']:.2f})"
@@ -64,5 +64,6 @@ def _change(test: Mapping[str, Any], modality: str) -> str:
     return f"{name} is {ends[0]} instead of {ends[1]}, {figure(abs(test['shift']))} deviations {way}"
 
 
-def _amount(value: float, modality: str) -> str:
+def amount(value: float, modality: str) -> str:
+    """A number in words; a moment as what it is."""
     return f"{moment(value, dt.UTC):%Y-%m-%d %H:%M}" if modality == "datetime" else figure(value)

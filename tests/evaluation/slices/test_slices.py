@@ -19,10 +19,12 @@ from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
 from omnifuse.evaluation.multiplicity import holm
+from omnifuse.evaluation.report.slices import slices_section
 from omnifuse.evaluation.slices.quarters import quarters
 from omnifuse.evaluation.slices.search import Search
 from omnifuse.evaluation.slices.slices import find_slices
-from omnifuse.study.compare.statistics import holm as holm_by_name
+from omnifuse.evaluation.statistics import holm as holm_by_name
+from omnifuse.page.sections import write_page
 
 COLOURS = ["red", "green", "blue", "grey"]
 SIZES = ["large", "small", "tiny"]
@@ -233,3 +235,15 @@ def test_pictures_are_dark_or_bright(tmp_path: Path):
     bare = dataset.reading(Schema.parse({"photo": "image", "answer": COLUMNS["answer"]}))
     found = find_slices("answer", bare, said(dataset, wrong), Label())
     assert found["slices"][0]["text"].startswith("photo is dark (at most 0.2")
+
+
+def test_a_page_shows_the_slices(dataset: of.Dataset, tmp_path: Path):
+    planted = (column(dataset, "colour") == "red") & (column(dataset, "size") == "large")
+    found = find_slices("answer", dataset, said(dataset, planted), Label())
+    section = slices_section("answer", found, "accuracy", "k")
+    page = write_page(tmp_path / "page.html", "Slices", "over", found["sentences"], [], [section]).read_text(encoding="utf-8")
+    for words in ("it fails where", found["slices"][0]["text"], "Worst slices", "lost"):
+        assert words in page, words
+    none = find_slices("answer", dataset, said(dataset, np.zeros(3000, dtype=bool)), Label())
+    empty = slices_section("answer", none, "accuracy", "k")
+    assert (list(empty.blocks), empty.note) == ([], none["sentences"][0])
