@@ -15,7 +15,7 @@ from omnifuse.core.registry import PartConfig
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.modalities.processor import Processor
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.evaluation import TELLING, Evaluation
+from omnifuse.evaluation.evaluation import Evaluation
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.report import plots
@@ -41,6 +41,14 @@ from omnifuse.pipeline.samples import Made, exhibit, given_words
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pylance", "daft", "tokenizers", "pillow")
 
 
+FURTHER = {  # what else the first screen says, in one sentence each; of columns that may leak in several
+    "subsets": "shares",
+    "calibration": "confidence",
+    "slices": "slices",
+    "groups": "groups",
+    "robustness": "damage",
+    "against": "against",
+}
 VERDICTS = {"uses": "used", "ignores": "ignored", "unclear": "unclear"}
 
 
@@ -109,7 +117,11 @@ def _target(evaluation: Evaluation, pipeline: Pipeline, target: str, position: i
             {"text": text, "used": column["used"], "verdict": VERDICTS[column["verdict"]]}
             for text, column in zip(test.get("sentences", []), test.get("columns", {}).values(), strict=True)
         ],
-        "further": [line for key in TELLING if key != "shuffle" for line in details.get(key, {}).get(target, {}).get("sentences", [])],
+        "further": [
+            (word, line)
+            for key, word in FURTHER.items()
+            for line in details.get(key, {}).get(target, {}).get("sentences", [])[: None if key == "subsets" else 1]
+        ],
         "sections": [section for section in _sections(details, target, NAMES[metric][0], f"t{position}") if section.blocks],
         "plots": list(_plots(evaluation, target, test, floor[metric], kind, f"t{position}")),
         "metrics": _metric_table(evaluation, target, splits),
