@@ -17,7 +17,7 @@ from omnifuse.data.modalities.config import DatetimeConfig, column_config
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.modalities.instants import zone_of
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.intervals import bootstrap_weights, clusters_of, interval_of, metric_intervals
+from omnifuse.evaluation.intervals import bootstrap_weights, clusters_of, interval_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.labels import Labels
@@ -29,9 +29,10 @@ from omnifuse.page.words import figure, quantity, shorten
 MOST_PARTS, MOST_LABELS, FEW_NUMBERS = 20, 10, 8
 MOST_SAID = 2  # labels in sentences
 LEAST_ROWS, LEAST_OF_LABEL = 30, 10  # that a part needs to be compared
-LEVEL, DRAWS, FEWEST_DRAWS = 0.05, 2000, 500
+LEVEL, DRAWS, FEWEST_DRAWS = 0.05, 1000, 500
 AFFORDABLE = 40_000_000  # rows dealt out, all draws together
 AT_ONCE = 20_000_000  # numbers in memory
+SLOW = 100_000  # rows times labels, up to which slow metrics get intervals too
 VISIBLE, SMALL = 0.02, 0.05  # points; twice that of the error of a number
 ABSENT, OTHER = "absent", "other"
 
@@ -78,9 +79,10 @@ def by_group(
         seed: of draws.
 
     Returns:
-        `metric`; by column in `columns` its `parts` (`name`, `rows`, `metrics`, `intervals`), `gap`, and `labels` (`label`, and of
-        `recall` and `rate` the `values` by part and the `gap`); and `sentences`. A gap has `value`, `interval`, `highest`, `lowest`,
-        `p` and a `verdict`: `differs`, `alike` (below 5 points, 10 % of the error of a number, with all of its interval) or `unclear`.
+        `metric`; by column in `columns` its `parts` (`name`, `rows`, `metrics`, `intervals`; slow metrics have one where rows × labels are
+        at most 100,000), `gap`, and `labels` (`label`, and of `recall` and `rate` the `values` by part and the `gap`); and `sentences`.
+        A gap has `value`, `interval`, `highest`, `lowest`, `p` and a `verdict`: `differs`, `alike` (below 5 points, 10 % of the error of
+        a number, with all of its interval) or `unclear`.
 
     Raises:
         OmnifuseError: no such column, or one of files.
@@ -88,7 +90,7 @@ def by_group(
     clusters = clusters_of(groups, len(answers.truth))
     parts = {name: parts_of(_column(data, name), data.take(answers.rows, [name])[name]) for name in columns}
     questions = _questions(kind, answers)
-    draws = min(max(DRAWS, 40 * len(questions) * len(columns)), max(FEWEST_DRAWS, AFFORDABLE // max(1, len(clusters))))
+    draws = min(max(DRAWS, 25 * len(questions) * len(columns)), max(FEWEST_DRAWS, AFFORDABLE // max(1, len(clusters))))
     compared = {name: _compare(each, questions, clusters, seed_of(seed, "groups", target, name), draws) for name, each in parts.items()}
     _correct([gap for gaps in compared.values() for gap in gaps.values() if gap], _scale(kind, answers))
     told = {}
@@ -252,11 +254,17 @@ def _correct(gaps: Sequence[dict[str, Any]], scale: float) -> None:
 def _part(kind: Kind, answers: Answers, clusters: np.ndarray, part: Part, seed: int) -> dict[str, Any]:
     name, rows = part
     chosen = np.flatnonzero(rows)
+    if not len(chosen):
+        return {"name": name, "rows": 0, "metrics": {}, "intervals": {}}
     own = select_answers(answers, chosen)
+    metrics = {metric: value for metric, value in kind.metrics(own).items() if np.isfinite(value)}
+    is_quick = len(answers.truth) * max(1, len(answers.labels)) <= SLOW
+    measure = kind.measure(own, leave_out=() if is_quick else kind.slow)
     _, renumbered = np.unique(clusters[chosen], return_inverse=True)
-    intervals = metric_intervals(kind, own, renumbered, seed) if len(chosen) > 1 else {}
-    metrics = {metric: value for metric, value in kind.metrics(own).items() if np.isfinite(value)} if len(chosen) else {}
-    return {"name": name, "rows": len(chosen), "metrics": metrics, "intervals": intervals}
+    drawn = [measure(weights) for weights in bootstrap_weights(renumbered, seed)]
+    intervals = {metric: np.concatenate([each[metric] for each in drawn]) for metric in metrics if metric in drawn[0]}
+    told = {metric: interval_of(values) for metric, values in intervals.items() if not np.isnan(values).all()}
+    return {"name": name, "rows": len(chosen), "metrics": metrics, "intervals": told}
 
 
 def select_answers(answers: Answers, rows: np.ndarray) -> Answers:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from omnifuse.core.seeds import seed_of
+from omnifuse.evaluation import multiplicity
 
 BOOTSTRAP_DRAWS, FLIP_DRAWS = 2_000, 10_000
 AT_ONCE = 4_000_000  # numbers drawn at a time
@@ -127,11 +128,7 @@ def holm(ps: Mapping[str, float]) -> dict[str, float]:
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
     """
-    corrected, highest = {}, 0.0
-    for place, name in enumerate(sorted(ps, key=lambda name: ps[name])):
-        highest = max(highest, min(1.0, (len(ps) - place) * ps[name]))
-        corrected[name] = highest
-    return {name: corrected[name] for name in ps}
+    return dict(zip(ps, multiplicity.holm(np.array(list(ps.values()))).tolist(), strict=True))
 
 
 def _mean_and_error(values: Sequence[float], overlap: float) -> tuple[float, float]:
