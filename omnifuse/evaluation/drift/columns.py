@@ -91,45 +91,50 @@ def _label(label: Any, found: Compared, shares: Sequence[dict[Any, float]], told
 def column_tests(
     pipeline: Pipeline, name: str, modality: str, sides: Sides, rows: tuple[RawRows, RawRows], seed: int
 ) -> list[dict[str, Any]]:
-    """All tests of a column's values that are present.
+    """All tests of a column's values that are present but that of its encoder.
 
     Args:
-        pipeline: whose processors and encoders are used.
+        pipeline: whose processors are used.
         name: of the column.
         modality: its modality.
         sides: the values; of files only different ones.
         rows: where the files of both sides are.
         seed: of permutations.
     """
-    there = sides.present
+    there, processor = sides.present, pipeline.processors.get(name)
     if not there.enough:
         return []
     if modality in ("number", "datetime"):
         return numbers("values", *(np.array(side, dtype=np.float64) for side in there), family="values")
-    processor = pipeline.processors.get(name)
     if modality in LABELS:
         known = processor.state().get("labels") if processor is not None else None
         return labels(there, set(known) if known is not None else set(_flat(there.reference)))
-    if processor is None:  # kept beside the rows: the model has nothing that reads it
-        if modality == "text":
-            return numbers("letters", *(np.array([len(value) for value in side], dtype=np.float64) for side in there), family="figures")
-        return _vectors("values", [np.array(side, dtype=np.float64) for side in there], seed) if modality == "vector" else []
-    return _with_encoder(pipeline, name, processor, there, rows, seed)
+    if processor is not None:
+        return _readable_tests(name, processor, there, rows)
+    if modality == "text":  # kept beside the rows: the model has nothing that reads it
+        return numbers("letters", *(np.array([len(value) for value in side], dtype=np.float64) for side in there), family="figures")
+    return _vectors("values", [np.array(side, dtype=np.float64) for side in there], seed) if modality == "vector" else []
 
 
-def _with_encoder(
-    pipeline: Pipeline, name: str, processor: Processor[Any], there: Sides, rows: tuple[RawRows, RawRows], seed: int
-) -> list[dict[str, Any]]:
-    """Readable figures of single values, and what the model's encoder makes of them."""
-    found, figures, vectors = [], [], []
-    for side, source in zip(there, rows, strict=True):
-        figures.append(readable_figures(Loader(source, {name: processor}, [name], cache_mb=64), name, side))
-        if name in pipeline.model.encoders:
-            vectors.append(_encoded(pipeline, name, side, source))
+def encoder_test(pipeline: Pipeline, name: str, sides: Sides, rows: tuple[RawRows, RawRows], seed: int) -> list[dict[str, Any]]:
+    """What the model's encoder makes of the values of a column that are present, by energy distance."""
+    there = sides.present
+    if not there.enough:
+        return []
+    return _vectors("encoder", [_encoded(pipeline, name, side, source) for side, source in zip(there, rows, strict=True)], seed)
+
+
+def _readable_tests(name: str, processor: Processor[Any], there: Sides, rows: tuple[RawRows, RawRows]) -> list[dict[str, Any]]:
+    """Readable figures of single values."""
+    figures = [
+        readable_figures(Loader(source, {name: processor}, [name], cache_mb=64), name, side)
+        for side, source in zip(there, rows, strict=True)
+    ]
+    found = []
     for figure in dict.fromkeys([*figures[0], *figures[1]]):
         pair = [side.get(figure, np.full(len(values), np.nan)) for side, values in zip(figures, there, strict=True)]
         found += numbers(figure, *pair, family="figures")
-    return [*(_vectors("encoder", vectors, seed) if vectors else []), *found]
+    return found
 
 
 def _vectors(of: str, sides: Sequence[np.ndarray], seed: int) -> list[dict[str, Any]]:

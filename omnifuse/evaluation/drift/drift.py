@@ -14,7 +14,7 @@ from omnifuse.core.seeds import seed_of
 from omnifuse.data.dataset import Dataset
 from omnifuse.data.loader import RawRows
 from omnifuse.data.modalities.fitting import processor_class
-from omnifuse.evaluation.drift.columns import Sides, absence, column_tests, corrected, labels, numbers, worth
+from omnifuse.evaluation.drift.columns import Sides, absence, column_tests, corrected, encoder_test, labels, numbers, worth
 from omnifuse.evaluation.drift.drawn import DrawnRows, draw_rows, draw_table
 from omnifuse.evaluation.drift.words import sentence, summary
 from omnifuse.evaluation.multiplicity import holm
@@ -23,6 +23,7 @@ from omnifuse.pipeline.pipeline import Pipeline
 
 LEVEL, VISIBLE = 0.05, 0.1  # of p, and of effects
 ENOUGH = 50.0  # n·m/(n + m): a hundred rows of each
+SIMPLE = ("number", "datetime", "category", "id", "set")  # are compared as they are; all else by its encoder
 SCALARS = 10  # times as many rows, of what costs nothing
 
 
@@ -65,8 +66,8 @@ def find_drift(pipeline: Pipeline, new: RawRows, reference: Dataset, *, rows: in
     Args:
         pipeline: trained.
         new: the rows in question.
-        reference: the dataset the model was trained on: its training split is used, and for answers its validation split where that
-            has a hundred rows, since a model knows its training rows; or the split that was taken.
+        reference: the dataset the model was trained on: its training split is used, and for encoders and answers its validation split
+            where that has a hundred rows, since a model knows its training rows; or the split that was taken.
         rows: of each side at most, each of another group where they have groups; of files only different ones. Ten times as many
             of numbers and labels.
         seed: of draws and permutations.
@@ -84,11 +85,12 @@ def find_drift(pipeline: Pipeline, new: RawRows, reference: Dataset, *, rows: in
             f"drift: {'there is no new row' if not len(new) else 'the reference holds no row'}; there is nothing to compare"
         )
     sides = draw_rows(new, SCALARS * rows, seed), draw_rows(trained, SCALARS * rows, seed_of(seed, "reference"))
+    held = sides[0], sides[1] if judged is trained else draw_rows(judged, SCALARS * rows, seed_of(seed, "judged"))
     there = new.schema.stored if isinstance(new, Dataset) else list(new.take([0]))
     names = [name for name in trained.schema.stored if name in there]
     if not names:
         raise OmnifuseError("drift: the new rows have no column in common with the reference")
-    columns = {name: _column(pipeline, name, trained.schema[name].modality, sides, rows, seed) for name in names}
+    columns = {name: _column(pipeline, name, trained.schema[name].modality, sides, held, rows, seed) for name in names}
     answers = _answers(pipeline, draw_rows(new, rows, seed), draw_rows(judged, rows, seed_of(seed, "judged")))
     _judge([*columns.values(), *answers.values()])
     for found, said in ((columns, "{}"), (answers, "the answer {}")):
@@ -106,22 +108,39 @@ def find_drift(pipeline: Pipeline, new: RawRows, reference: Dataset, *, rows: in
 
 
 def _references(reference: Dataset) -> tuple[Dataset, Dataset]:
-    """What columns and what answers are compared with."""
+    """What columns are compared with, and what encoders and answers are."""
     if reference.split_name:
         return reference, reference
     trained, validation = reference.split("train"), reference.split("validation")
     return trained, validation if len(validation) >= 2 * ENOUGH else trained
 
 
-def _column(pipeline: Pipeline, name: str, modality: str, drawn: tuple[DrawnRows, DrawnRows], rows: int, seed: int) -> dict[str, Any]:
-    every = Sides(*(side.take(range(len(side)), [name])[name] for side in drawn))
-    values = every
-    if processor_class(modality).is_media:
-        values = Sides(*(list(dict.fromkeys(side))[:rows] for side in every.present))
-    elif modality in ("text", "vector"):
-        values = Sides(*(side[:rows] for side in every.present))
-    tests = [*absence(every), *column_tests(pipeline, name, modality, values, drawn, seed_of(seed, "drift", name))]
+def _column(
+    pipeline: Pipeline,
+    name: str,
+    modality: str,
+    drawn: tuple[DrawnRows, DrawnRows],
+    held: tuple[DrawnRows, DrawnRows],
+    rows: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Compare a column with training rows, and what its encoder makes of it with rows it was not trained on."""
+    every, values = _values(name, modality, drawn, rows)
+    seed = seed_of(seed, "drift", name)
+    tests = [*absence(every), *column_tests(pipeline, name, modality, values, drawn, seed)]
+    if modality not in SIMPLE and name in pipeline.model.encoders:
+        own = values if held[1] is drawn[1] else _values(name, modality, held, rows)[1]
+        tests += encoder_test(pipeline, name, own, held, seed)
     return _told(modality, values.present, tests, every)
+
+
+def _values(name: str, modality: str, drawn: tuple[DrawnRows, DrawnRows], rows: int) -> tuple[Sides, Sides]:
+    """All values of a column, and those that are compared: of files different ones, of what is encoded no more than `rows`."""
+    every = Sides(*(side.take(range(len(side)), [name])[name] for side in drawn))
+    if modality in SIMPLE:
+        return every, every
+    is_media = processor_class(modality).is_media
+    return every, Sides(*((list(dict.fromkeys(side)) if is_media else side)[:rows] for side in every.present))
 
 
 def _told(modality: str, values: Sides, tests: list[dict[str, Any]], every: Sides) -> dict[str, Any]:

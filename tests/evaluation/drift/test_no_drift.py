@@ -47,3 +47,15 @@ def test_few_equal_rows_are_not_said_to_have_drifted_either(tmp_path: Path):
     for seed in range(10):
         found = of.drift(pipeline, make_rows(12, 1 + seed), reference, rows=60, seed=seed)
         assert {each["verdict"] for each in found["columns"].values()} <= {"too few rows to tell", "drifted"}
+
+
+def test_texts_that_training_knows_by_heart_are_no_drift(tmp_path: Path):
+    """Each is one token to the model, which has to spell all others; so others that were not trained on are compared."""
+    random = np.random.default_rng(0)
+    rows = [{"word": f"w{random.integers(100, 1000)}", "answer": str(random.choice(["yes", "no"]))} for _ in range(1000)]
+    columns = {"word": "text", "answer": {"modality": "category", "role": "target"}}
+    settings = {**SETTINGS, "data.split": {"validation": 0.3, "test": 0}}
+    pipeline = of.fit(rows[:600], columns=columns, out=tmp_path / "run", settings=settings)
+    dataset = of.Dataset.open(tmp_path / "run" / "dataset")
+    assert of.drift(pipeline, rows[600:], dataset.split("train"))["drifted"] == ["word"]
+    assert of.drift(pipeline, rows[600:], dataset)["drifted"] == []
