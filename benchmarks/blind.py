@@ -84,8 +84,8 @@ def write_page() -> None:
         "# A model that ignores the pictures, and what the report says of it",
         "",
         "easy-VQA, the recipe of the demo, once as it is and once fused by z = W·[tanh(P₁(z₁ + c)); tanh(P₂z₂)], c = 100 in every",
-        "place of what the picture gives, as of pixels that nobody has centred: tanh saturates there, for every picture alike. Always answering from the",
-        "question alone gets 0.670. Made by `python -m benchmarks.blind`, seed 0.",
+        "place of what the picture gives, as of pixels that nobody has centred: tanh saturates there, for every picture alike. The",
+        "best answer that looks at the question alone gets 0.670. Made by `python -m benchmarks.blind`, seed 0.",
     ]
     for each in kept("blind"):
         lines += ["", f"## {NAMES[each['fusion']]}: accuracy {each['metrics']['accuracy']:.3f}", ""]
