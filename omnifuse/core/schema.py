@@ -171,6 +171,11 @@ class Schema(Mapping[str, Column]):
         alone = [c.name for c in self._columns.values() if c.role == "target"]
         return [*([(alone, [])] if alone else []), *(([c.name], [c.name]) for c in self._columns.values() if c.role == "both")]
 
+    def inputs_for(self, target: str) -> list[str]:
+        """The input columns that a target is answered from: one of role `both` is not among its own."""
+        hidden = next(hidden for targets, hidden in self.questions if target in targets)
+        return [name for name in self.inputs if name not in hidden]
+
     def check_trainable(self) -> None:
         """Raise unless there is something to read and something to learn."""
         if not self.targets:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,6 @@ from omnifuse.evaluation.statistics import Rows, over_rows, over_seeds, sign_fli
 from omnifuse.evaluation.words import told
 
 SURE = 0.05
-
-
-def answers_at(answers: Answers, places: Sequence[int] | np.ndarray) -> Answers:
-    """The answers at some places, without what was told of shuffled and hidden columns."""
-    chosen = np.asarray(places, dtype=np.int64)
-    return replace(
-        answers,
-        rows=[answers.rows[i] for i in chosen],
-        truth=[answers.truth[i] for i in chosen],
-        predicted=[answers.predicted[i] for i in chosen],
-        scores=answers.scores[chosen] if len(answers.scores) else answers.scores,
-        losses=np.empty(0),
-        shuffled={},
-        subsets={},
-    )
 
 
 def on_common_rows(answers: Sequence[Answers], ids: Sequence[Sequence[str]], target: str) -> tuple[list[Answers], list[int]]:
@@ -50,7 +34,7 @@ def on_common_rows(answers: Sequence[Answers], ids: Sequence[Sequence[str]], tar
     common = [name for name in places[0] if all(name in other for other in places[1:])]
     if not common:
         raise OmnifuseError(f"against: for {target}, the runs have no test row in common; give both the same --data TABLE")
-    chosen = [answers_at(given, [place[name] for name in common]) for given, place in zip(answers, places, strict=True)]
+    chosen = [given.at([place[name] for name in common]) for given, place in zip(answers, places, strict=True)]
     if any(each.truth != chosen[0].truth for each in chosen[1:]):
         raise OmnifuseError(f"against: {target} has other values in the same rows of another run; were they made from other data?")
     return chosen, [places[0][name] for name in common]

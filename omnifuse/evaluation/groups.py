@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -256,7 +255,7 @@ def _part(kind: Kind, answers: Answers, clusters: np.ndarray, part: Part, seed: 
     chosen = np.flatnonzero(rows)
     if not len(chosen):
         return {"name": name, "rows": 0, "metrics": {}, "intervals": {}}
-    own = select_answers(answers, chosen)
+    own = answers.at(chosen)
     metrics = {metric: value for metric, value in kind.metrics(own).items() if np.isfinite(value)}
     is_quick = len(answers.truth) * max(1, len(answers.labels)) <= SLOW
     measure = kind.measure(own, leave_out=() if is_quick else kind.slow)
@@ -265,15 +264,6 @@ def _part(kind: Kind, answers: Answers, clusters: np.ndarray, part: Part, seed: 
     intervals = {metric: np.concatenate([each[metric] for each in drawn]) for metric in metrics if metric in drawn[0]}
     told = {metric: interval_of(values) for metric, values in intervals.items() if not np.isnan(values).all()}
     return {"name": name, "rows": len(chosen), "metrics": metrics, "intervals": told}
-
-
-def select_answers(answers: Answers, rows: np.ndarray) -> Answers:
-    """The answers to some rows (M,)."""
-    truth, predicted = [answers.truth[i] for i in rows], [answers.predicted[i] for i in rows]
-    places = [answers.rows[i] for i in rows]
-    return replace(
-        answers, rows=places, truth=truth, predicted=predicted, scores=answers.scores[rows], losses=np.empty(0), shuffled={}, subsets={}
-    )
 
 
 def _shares(parts: Sequence[Part], question: Question, gap: dict[str, Any] | None) -> dict[str, Any]:

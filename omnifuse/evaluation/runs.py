@@ -12,7 +12,7 @@ from typing import Any
 from omnifuse.core.atomic import read_json
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.dataset import Dataset
-from omnifuse.evaluation.against import answers_at, compare_answers, on_common_rows, seed_figures
+from omnifuse.evaluation.against import compare_answers, on_common_rows, seed_figures
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import Evaluation, as_dataset, evaluate, groups_of
 from omnifuse.evaluation.intervals import clusters_of
@@ -94,7 +94,7 @@ def compare_runs(ours: Sequence[JudgedRun], theirs: Sequence[JudgedRun]) -> dict
             raise OmnifuseError(f"against: {target} is judged by {' and '.join(sorted({kind.main for kind in kinds}))} in these runs")
         given = [each.evaluation.answers[target] for each in every]
         common, places = on_common_rows(given, ids, target)
-        clusters = clusters_of(groups_of(first.rows, answers_at(given[0], places)), len(places))
+        clusters = clusters_of(groups_of(first.rows, given[0].at(places)), len(places))
         names = (_told(ours), _told(theirs))
         told = compare_answers(target, kinds[0], common[: len(ours)], common[len(ours) :], clusters, names)
         found[target] = {"names": list(names), **told, **_held(target, first, theirs[0], told["sentences"])}

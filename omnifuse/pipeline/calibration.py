@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from omnifuse.core.atomic import read_json, write_text
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.core.schema import Schema
 from omnifuse.data.loader import RawRows
 from omnifuse.pipeline.conformal import (
     METHODS,
@@ -193,12 +192,6 @@ def conformal_columns(
     values = np.array([processor.decode(level) for level in levels], dtype=np.float64)
     low, high = intervals(values[0] if calibration.tells == "number" else values.T, thresholds)
     return {f"{target}_low": low.tolist(), f"{target}_high": high.tolist()}
-
-
-def inputs_for(schema: Schema, target: str) -> list[str]:
-    """The input columns that a target is answered from: one of role `both` is not among its own."""
-    hidden = next(hidden for targets, hidden in schema.questions if target in targets)
-    return [name for name in schema.inputs if name not in hidden]
 
 
 def availability(data: RawRows, rows: Sequence[int] | np.ndarray, inputs: Sequence[str]) -> list[Pattern]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from omnifuse.core.schema import Schema
 from omnifuse.core.values import Tokens
 from omnifuse.data.loader import Loader
 from omnifuse.model.multimodal import MultimodalModel
@@ -87,6 +89,26 @@ def encode_rows(
         index[name] = torch.tensor(where, device=device)
     loader.flush()
     return EncodedRows(tokens, index)
+
+
+def ask_heads(
+    model: MultimodalModel, schema: Schema, encoded: EncodedRows, targets: Collection[str], batch_size: int
+) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """What the heads of some targets make of encoded rows, a few at a time, with which of the rows they are.
+
+    A column of role `both` is hidden when it is asked for.
+    """
+    questions = [
+        (names, encoded.without(hidden))
+        for together, hidden in schema.questions
+        if (names := [name for name in together if name in targets])
+    ]
+    for start in range(0, len(encoded), batch_size):
+        rows, outputs = slice(start, start + batch_size), {}
+        with torch.inference_mode():
+            for names, given in questions:
+                outputs |= model.outputs(model.fuse(given.select(rows)), names)
+        yield rows, outputs
 
 
 def chunks(total: int, size: int) -> Iterator[np.ndarray]:

@@ -28,9 +28,9 @@ from omnifuse.model.heads.config import HeadConfig
 from omnifuse.model.heads.sampling import Sampling
 from omnifuse.model.multimodal import MultimodalModel
 from omnifuse.pipeline.answers import answer_columns
-from omnifuse.pipeline.calibration import Calibration, TargetCalibration, asked_of, availability, conformal_columns, inputs_for, tempered
+from omnifuse.pipeline.calibration import Calibration, TargetCalibration, asked_of, availability, conformal_columns, tempered
 from omnifuse.pipeline.card import model_card
-from omnifuse.pipeline.features import chunks, encode_rows
+from omnifuse.pipeline.features import ask_heads, chunks, encode_rows
 from omnifuse.pipeline.frozen import FeatureLoader
 from omnifuse.pipeline.generation import Seeds, check_sampling, draw_between, draw_rows, generation_targets
 from omnifuse.pipeline.kept_features import KeptFeatures
@@ -169,7 +169,7 @@ class Pipeline:
         self, memory: MemoryRows, start: int, target: str, prediction: torch.Tensor, known: TargetCalibration, coverage: float
     ) -> dict[str, list[Any]]:
         """Sets or intervals of the rows from `start` on."""
-        patterns = availability(memory, range(start, start + len(prediction)), inputs_for(self.schema, target))
+        patterns = availability(memory, range(start, start + len(prediction)), self.schema.inputs_for(target))
         return conformal_columns(self, target, prediction, known, patterns, coverage)
 
     def retrieve(
@@ -323,21 +323,14 @@ class Pipeline:
         A column of role `both` is answered from the others alone.
         """
         loader, model = self.loader(rows), self.model
+        able = [name for name in self.schema.targets if model.head(name).predicts]
         with self.evaluating():
             for part in chunks(len(rows), CHUNK):
                 encoded = encode_rows(model, loader, part, self.device, batch_size)
-                questions = [
-                    (names, encoded.without(hidden))
-                    for targets, hidden in self.schema.questions
-                    if (names := [name for name in targets if model.head(name).predicts])
-                ]
-                for start in range(0, len(encoded), batch_size):
-                    answer: dict[str, torch.Tensor] = {}
+                for _, outputs in ask_heads(model, self.schema, encoded, able, batch_size):
                     with torch.inference_mode():
-                        for names, given in questions:
-                            fused = model.fuse(given.select(slice(start, start + batch_size)))
-                            answer |= model.answers(model.outputs(fused, names))
-                    yield {name: answer[name].cpu() for name in self.schema.targets if name in answer}
+                        answer = model.answers(outputs)
+                    yield {name: answer[name].cpu() for name in able}
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

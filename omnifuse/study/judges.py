@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -164,7 +164,7 @@ def _scores(pipeline: Pipeline, test: Dataset, column: str, other: str) -> np.nd
     rows = Subset(test, rows_with(test, [column, other]))
     if not len(rows):
         raise OmnifuseError(f"no test row has a value in both {column} and {other}, so a judge of {column} cannot be measured")
-    answers = collect(pipeline, cast(Dataset, rows), batch_size=256)[other]
+    answers = collect(pipeline, rows, batch_size=256)[other]
     return kind_of(pipeline.head_config(other)).row_scores(answers)
 
 

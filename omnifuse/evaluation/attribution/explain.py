@@ -82,7 +82,7 @@ def explain_each(
 ) -> Iterator[tuple[RawRows, list[Explanation]]]:
     """As `explain`, a few thousand rows at a time in memory, each time with the rows themselves."""
     target = explainable(pipeline, target)
-    known = [name for name in pipeline.schema.inputs if name not in hidden_for(pipeline, target)]
+    known = pipeline.schema.inputs_for(target)
     if method not in get_args(Method):
         raise unknown("method", method, get_args(Method))
     for name in columns or ():
@@ -133,11 +133,6 @@ def explain_rows(
     return explained
 
 
-def hidden_for(pipeline: Pipeline, target: str) -> list[str]:
-    """The input columns that are hidden while a target is asked for."""
-    return next(hidden for targets, hidden in pipeline.schema.questions if target in targets)
-
-
 @dataclass(frozen=True)
 class _Variant:
     """A row (by its place among the N) with another item in one column."""
@@ -161,8 +156,8 @@ class _Asked:
     ) -> None:
         """Encode the rows and take the answers."""
         self.model, self.device, self.loader, self.batch_size = pipeline.model, pipeline.device, loader, batch_size
-        self.target, hidden = target, hidden_for(pipeline, target)
-        self.names = [name for name in pipeline.schema.inputs if name not in hidden]
+        self.target, self.names = target, pipeline.schema.inputs_for(target)
+        hidden = [name for name in pipeline.schema.inputs if name not in self.names]
         self.asked, self.raws = coalitions(self.names), loader.rows.take(index, self.names)
         self.encoded: EncodedRows = encode_rows(self.model, loader, index, self.device, batch_size).without(hidden)
         every = torch.arange(len(index), device=self.device)

@@ -13,8 +13,8 @@ from omnifuse.data.memory import MemoryRows
 from omnifuse.data.sources import source_base
 from omnifuse.data.table import iterate_rows, read_table
 from omnifuse.evaluation.answers import Candidates
+from omnifuse.evaluation.asking import candidates_of
 from omnifuse.pipeline.pipeline import Pipeline
-from omnifuse.pipeline.retrieval import embed_values
 
 
 def given_targets(pipeline: Pipeline, rows: Any, target: str, root: str | Path | None, batch_size: int) -> tuple[list[Any], Candidates]:
@@ -24,16 +24,14 @@ def given_targets(pipeline: Pipeline, rows: Any, target: str, root: str | Path |
         OmnifuseError: no row has one, or one cannot be read.
     """
     known: RawRows = rows if isinstance(rows, Dataset) else _read(pipeline, rows, target, root)
-    processor = pipeline.processors[target]
-    values = [value if processor.is_known(value) else None for value in known.take(range(len(known)), [target])[target]]
-    different = [value for value in dict.fromkeys(values) if value is not None]
-    if not different:
+    values = known.take(range(len(known)), [target])[target]
+    with pipeline.evaluating():
+        candidates = candidates_of(pipeline, pipeline.loader(known, [target]), target, values, batch_size)
+    if not candidates.values:
         raise OmnifuseError(
             f"{target}: candidates are ranked by it; give the rows their {target}, so that there is something to be near to"
         )
-    with pipeline.evaluating():
-        vectors = embed_values(pipeline, pipeline.loader(known, [target]), target, different, batch_size)
-    return values, Candidates(different, vectors)
+    return values, candidates
 
 
 def _read(pipeline: Pipeline, rows: Any, target: str, root: str | Path | None) -> MemoryRows:

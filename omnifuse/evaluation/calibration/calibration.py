@@ -11,7 +11,7 @@ import numpy as np
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.data.loader import RawRows
 from omnifuse.data.modalities.fitting import processor_class
-from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.answers import Answers, places_of
 from omnifuse.evaluation.calibration.abstention import area, risk_at, risk_curve
 from omnifuse.evaluation.calibration.coverage import coverage_table
 from omnifuse.evaluation.calibration.effective_rows import effective_rows, shared_by
@@ -23,7 +23,6 @@ from omnifuse.evaluation.calibration.reliability import (
     chance_error,
     error_intervals,
     log_loss,
-    places_of,
 )
 from omnifuse.evaluation.calibration.sentences import calibration_sentences
 from omnifuse.evaluation.calibration.temperature import fit_temperature
@@ -31,7 +30,7 @@ from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
 from omnifuse.evaluation.kinds.quantiles import Quantiles
-from omnifuse.pipeline.calibration import LEVELS, Calibration, Pattern, TargetCalibration, availability, fingerprint, inputs_for
+from omnifuse.pipeline.calibration import LEVELS, Calibration, Pattern, TargetCalibration, availability, fingerprint
 from omnifuse.pipeline.conformal import METHODS, Method, Scores, log_probabilities, number_scores, temper, true_label_scores
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -46,7 +45,7 @@ def patterns_and_groups(
     patterns, groups = {}, {}
     for name, each in answers.items():
         if pipeline.head_config(name).tells in METHODS:
-            inputs = [column for column in inputs_for(pipeline.schema, name) if column not in absent]
+            inputs = [column for column in pipeline.schema.inputs_for(name) if column not in absent]
             patterns[name] = availability(data, each.rows, inputs)
             groups[name] = shared_by(data, each.rows, [c for c in inputs if processor_class(pipeline.schema[c].modality).is_media])
     return patterns, groups

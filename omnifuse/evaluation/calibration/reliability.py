@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -125,9 +124,3 @@ def log_loss(logits: np.ndarray, places: np.ndarray) -> float:
     z_NK = z_NK - z_NK.max(axis=1, keepdims=True)
     own = z_NK[np.arange(len(z_NK)), places[known]]
     return float((np.log(np.exp(z_NK).sum(axis=1)) - own).mean())
-
-
-def places_of(values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-    """(N,) the place of each label among those of the model; −1 where it does not know it."""
-    place = {label: i for i, label in enumerate(labels)}
-    return np.array([place.get(value, -1) for value in values], dtype=np.int64)

@@ -38,7 +38,7 @@ class Kind(ABC):
         return self.main in LOWER_IS_BETTER
 
     def keep(self, scores: np.ndarray, truth: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-        """(B, …) what is kept of the predictions for a few rows; `truth` is `None` where it is absent."""
+        """(B, …) what is kept of the predictions for a few rows with their truth."""
         return scores
 
     def metrics(self, answers: Answers) -> dict[str, float]:

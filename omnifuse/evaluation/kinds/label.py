@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.answers import Answers, places_of
 from omnifuse.evaluation.kinds.kind import ZERO, Kind, found_within, most_frequent, ranks_of
 from omnifuse.evaluation.weighing import Curve, Measure, known_mean, means, ratio, sums_by
 
@@ -33,9 +33,9 @@ class Label(Kind):
         out where only one label occurs.
         """
         occurring = sorted(set(answers.truth))
-        true, said = _places(answers.truth, occurring), _places(answers.predicted, occurring)
+        true, said = places_of(answers.truth, occurring), places_of(answers.predicted, occurring)
         hits, right = self.row_scores(answers), np.where(true == said, true, -1)
-        place, count = _places(answers.truth, answers.labels), len(answers.labels)
+        place, count = places_of(answers.truth, answers.labels), len(answers.labels)
         known = (place >= 0).astype(np.float64)
         top = found_within(ranks_of(answers.scores, place), TOP) if count > TOP else None
         surprise = self.surprise(answers) if known.any() else None
@@ -67,12 +67,11 @@ class Label(Kind):
 
     def support(self, answers: Answers, said: Sequence[Any]) -> np.ndarray:
         """The probability of the label that was answered."""
-        place = {label: i for i, label in enumerate(answers.labels)}
-        return answers.scores[np.arange(len(said)), [place[label] for label in said]].astype(np.float64)
+        return answers.scores[np.arange(len(said)), places_of(said, answers.labels)].astype(np.float64)
 
     def surprise(self, answers: Answers) -> np.ndarray:
         """Of the true label; of one that the model does not know that of a probability of 1 / 2⁵²."""
-        places = _places(answers.truth, answers.labels)
+        places = places_of(answers.truth, answers.labels)
         own = answers.scores[np.arange(len(places)), places].astype(np.float64) / answers.scores.sum(axis=1, dtype=np.float64)
         return -np.log(np.clip(np.where(places < 0, 0.0, own), TINY, 1 - TINY))
 
@@ -107,7 +106,7 @@ class OrderedLabel(Label):
         """Those of a label, and over the rows whose label the model knows qwk = 1 − E(i − j)² / E′(i − j)², with i and j the places of
         truth and answer, and E′ over all pairs of a true one and an answered one; left out where all are the same.
         """
-        place, said = _places(answers.truth, answers.labels), _places(answers.predicted, answers.labels)
+        place, said = places_of(answers.truth, answers.labels), places_of(answers.predicted, answers.labels)
         known = place >= 0
         of_a_label = super().measure(answers, leave_out)
         if len({*place[known], *said[known]}) < 2:
@@ -119,12 +118,6 @@ class OrderedLabel(Label):
             return {**of_a_label(weights), "qwk": 1 - ratio(off, ii + jj - 2 * i * j)}
 
         return measured
-
-
-def _places(values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-    """(N,) which of the labels each value is; −1 where it is none."""
-    place = {label: i for i, label in enumerate(labels)}
-    return np.array([place.get(value, -1) for value in values], dtype=np.int64)
 
 
 def _curves(scores: np.ndarray, place: np.ndarray) -> list[Curve]:

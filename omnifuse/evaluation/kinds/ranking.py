@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.answers import Answers, places_of
 from omnifuse.evaluation.kinds.kind import Kind, found_within, ranks_of, reciprocal
 from omnifuse.evaluation.weighing import Measure, means
 
@@ -24,8 +24,7 @@ class Ranking(Kind):
 
     def keep(self, scores: np.ndarray, truth: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
         """The rank alone, for scores of all items would fill the memory."""
-        place = {label: i for i, label in enumerate(labels)}
-        return ranks_of(scores, np.array([place.get(value, -1) for value in truth], dtype=np.int64))
+        return ranks_of(scores, places_of(truth, labels))
 
     def measure(self, answers: Answers, leave_out: Collection[str] = ()) -> Measure:
         """Means over rows: 1/log₂(1 + rank) within the first ten (the only right item makes an ideal gain of 1), the share

@@ -16,16 +16,18 @@ import torch
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.seeds import seed_of
 from omnifuse.core.values import Tokens
-from omnifuse.data.loader import Loader, RawRows
+from omnifuse.data.loader import RawRows
+from omnifuse.evaluation.answers import Answers, join_answers
+from omnifuse.evaluation.asking import Asker
 from omnifuse.evaluation.intervals import clusters_of, interval_of
-from omnifuse.evaluation.robustness.asking import Asker, Target
+from omnifuse.evaluation.kinds import kind_of
+from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.robustness.corruptions import ABSENT, CORRUPTIONS, Corruption, Known
 from omnifuse.evaluation.robustness.rows import Corrupted, FirstRows
 from omnifuse.evaluation.robustness.summaries import Intact, curve_of, sentences
-from omnifuse.pipeline.features import EncodedRows, chunks, encode_rows
+from omnifuse.pipeline.features import EncodedRows, encode_rows
 from omnifuse.pipeline.pipeline import Pipeline
 
-CHUNK = 4096
 TAKEN_AWAY = Corruption(ABSENT, "share of rows without it", (0.25, 0.5, 0.75, 1.0), "", strongest=1)
 Scores = dict[tuple[str, str, float], dict[str, list[np.ndarray]]]
 
@@ -63,15 +65,13 @@ def robustness(
     if len(some) == 0:
         raise OmnifuseError("robustness: there is no row to damage")
     plan = plan_of(pipeline, columns, corruptions)
-    loader = pipeline.loader(data, pipeline.schema.targets)
-    intact: dict[str, list[np.ndarray]] = {}
+    whole: list[dict[str, Answers]] = []
     scores: Scores = {}
     with pipeline.evaluating():
-        asker = Asker(pipeline, loader, some, batch_size)
+        asker = Asker(pipeline, data, some.take(range(len(some)), pipeline.schema.targets), batch_size)
         known = {column: _known(pipeline, some, column) for column in plan}
-        for part in chunks(len(some), CHUNK):
-            encoded = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size)
-            _keep(intact, asker.scores(encoded, part))
+        for part, encoded in asker.encoded():
+            whole.append(asker.ask(encoded, part, asker.targets))
             for column, each in plan.items():
                 for corruption in each:
                     for level in corruption.levels:
@@ -79,12 +79,15 @@ def robustness(
                             damaged = without_in(encoded, column, taken_away(some.ids, column, level, seed)[part])
                         else:
                             broken = Corrupted(some, column, corruption, level, known[column], seed)
-                            damaged = _reencoded(pipeline, pipeline.loader(broken), encoded, column, part, batch_size)
-                        _keep(scores.setdefault((column, corruption.name, level), {}), asker.scores(damaged, part, but=column))
+                            damaged = _reencoded(pipeline, broken, encoded, column, part, batch_size)
+                        others = [name for name in asker.targets if name != column]
+                        for name, each_row in asker.scores(damaged, part, others).items():
+                            scores.setdefault((column, corruption.name, level), {}).setdefault(name, []).append(each_row)
+    answers = {name: join_answers([said[name] for said in whole]) for name in asker.targets}
     return {
-        name: _summary(pipeline, target, _intact(target, np.concatenate(intact[name]), some.groups, seed), scores, plan)
-        for name, target in asker.targets.items()
-        if target.places
+        name: _summary(pipeline, name, _intact(asker.targets[name].kind, told, some.groups, seed), scores, plan)
+        for name, told in answers.items()
+        if told.truth
     }
 
 
@@ -125,9 +128,9 @@ def without_in(encoded: EncodedRows, column: str, taken: np.ndarray) -> EncodedR
     return EncodedRows({**encoded.tokens, column: Tokens.concatenate([tokens, blank])}, {**encoded.index, column: replaced})
 
 
-def _reencoded(pipeline: Pipeline, loader: Loader, encoded: EncodedRows, column: str, part: np.ndarray, batch_size: int) -> EncodedRows:
-    """The same rows with one column as this loader reads it."""
-    own = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size, columns=[column])
+def _reencoded(pipeline: Pipeline, rows: RawRows, encoded: EncodedRows, column: str, part: np.ndarray, batch_size: int) -> EncodedRows:
+    """The same rows with one column as it is in these."""
+    own = encode_rows(pipeline.model, pipeline.loader(rows), part, pipeline.device, batch_size, columns=[column])
     return EncodedRows({**encoded.tokens, **own.tokens}, {**encoded.index, **own.index})
 
 
@@ -138,29 +141,25 @@ def _known(pipeline: Pipeline, rows: FirstRows, column: str) -> Known:
     return Known(pipeline.schema[column].modality, processor, [value for value in others if value is not None])
 
 
-def _keep(kept: dict[str, list[np.ndarray]], scores: dict[str, np.ndarray]) -> None:
-    for name, each in scores.items():
-        kept.setdefault(name, []).append(each)
+def _intact(kind: Kind, answers: Answers, groups: Sequence[str | None], seed: int) -> Intact:
+    clusters = clusters_of([groups[row] for row in answers.rows], len(answers.rows))
+    floor = float(kind.floor(answers)[kind.main])
+    return Intact(kind.row_scores(answers), clusters, floor, kind.lower_is_better, kind.unit_of_one, seed)
 
 
-def _intact(target: Target, scores: np.ndarray, groups: Sequence[str | None], seed: int) -> Intact:
-    clusters = clusters_of([groups[place] for place in target.places], len(scores))
-    return Intact(scores, clusters, target.floor(), target.kind.lower_is_better, target.kind.unit_of_one, seed)
-
-
-def _summary(pipeline: Pipeline, target: Target, intact: Intact, scores: Scores, plan: dict[str, list[Corruption]]) -> dict[str, Any]:
+def _summary(pipeline: Pipeline, target: str, intact: Intact, scores: Scores, plan: dict[str, list[Corruption]]) -> dict[str, Any]:
     """All that is told of one target."""
     columns: dict[str, Any] = {}
     for column, each in plan.items():
-        if column == target.name:
+        if column == target:
             continue
         curves = {}
         for corruption in each:
-            levels = np.stack([np.concatenate(scores[column, corruption.name, level][target.name]) for level in corruption.levels])
+            levels = np.stack([np.concatenate(scores[column, corruption.name, level][target]) for level in corruption.levels])
             curves[corruption.name] = curve_of(corruption, intact, levels)
         columns[column] = {"modality": pipeline.schema[column].modality, "curves": curves}
     found = {
-        "metric": target.kind.main,
+        "metric": kind_of(pipeline.head_config(target)).main,
         "lower_is_better": intact.lower_is_better,
         "unit_of_one": intact.unit_of_one,
         "rows": len(intact.scores),
@@ -169,4 +168,4 @@ def _summary(pipeline: Pipeline, target: Target, intact: Intact, scores: Scores,
         "floor": intact.floor,
         "columns": columns,
     }
-    return {**found, "sentences": sentences(target.name, found)}
+    return {**found, "sentences": sentences(target, found)}

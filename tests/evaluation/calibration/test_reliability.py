@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 
+from omnifuse.evaluation.answers import places_of
 from omnifuse.evaluation.calibration.calibration import reliability, true_values
 from omnifuse.evaluation.calibration.reliability import (
     bin_table,
@@ -16,7 +17,6 @@ from omnifuse.evaluation.calibration.reliability import (
     chance_error,
     error_intervals,
     log_loss,
-    places_of,
 )
 from omnifuse.evaluation.calibration.temperature import fit_temperature
 from omnifuse.pipeline.conformal import log_probabilities, temper
