@@ -21,7 +21,6 @@ import torch
 import omnifuse as of
 from benchmarks.results import keep, kept
 from omnifuse.data.dataset import Dataset
-from omnifuse.evaluation.against import answers_at
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.calibration.calibration import calibrate, judge_calibration, patterns_and_groups
 from omnifuse.evaluation.collect import collect
@@ -72,7 +71,7 @@ def divided(pipeline: Pipeline, test: Dataset, folder: Path, divisions: int) -> 
         order = np.random.default_rng(division).permutation(len(answers[TARGET].rows))
         halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
         parts: list[tuple[Answers, list[Any], list[np.ndarray]]] = [
-            (answers_at(answers[TARGET], half), [patterns[row] for row in half], [code[half] for code in groups]) for half in halves
+            (answers[TARGET].at(half), [patterns[row] for row in half], [code[half] for code in groups]) for half in halves
         ]
         given, own_patterns, own_groups = parts[0]
         known = calibrate(pipeline, {TARGET: given}, {TARGET: own_patterns}, {TARGET: own_groups})
