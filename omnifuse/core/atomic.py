@@ -21,6 +21,7 @@ except ImportError:  # Windows
 
 _PREFIX = ".writing-"
 _LOCK = ".lock"
+ALONE = ".held"
 _DAY_S = 86_400
 
 
@@ -82,6 +83,32 @@ def scratch(folder: str | Path) -> Iterator[Path]:
         raise OmnifuseError(f"{folder}: cannot be written ({error.strerror or error}); free some space or choose another place") from error
     finally:
         _remove(path)
+
+
+@contextmanager
+def alone(folder: str | Path, doing: str) -> Iterator[None]:
+    """Hold a folder that no two processes may write at once, made where it is not there, and gone again where nothing was put into it.
+
+    The lock is the system's, so that of a process that was killed is free. Where there is none (Windows), nothing is held.
+
+    Raises:
+        OmnifuseError: another process holds it, or it cannot be written; `doing` says what the other one does.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ALONE, "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise OmnifuseError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    with lock:
+        if fcntl is not None and not _lock(lock):
+            raise OmnifuseError(f"{folder}: another process {doing} here; wait for it, or choose another folder")
+        try:
+            yield
+        finally:
+            _remove(folder / ALONE)
+            with suppress(OSError):
+                folder.rmdir()  # which only an empty folder allows
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import omnifuse
+from omnifuse.core.atomic import alone
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
 from omnifuse.core.seeds import seed_of
@@ -146,37 +148,38 @@ def train(
         observer.said(f"{out} is already trained")
         return Pipeline.load(out, accelerator.device)
     check_batch(config, accelerator.num_processes)
-    pipeline, told = _on_main_first(accelerator, lambda: _begin(recipe, dataset, out, identity, accelerator.is_main_process))
-    if told and accelerator.is_main_process:
-        observer.said(told)
-    validation = dataset.split("validation")
-    trainer = Trainer(
-        pipeline,
-        dataset.split("train"),
-        validation if len(validation) else None,
-        config,
-        out,
-        accelerator,
-        seed=recipe.seed,
-        cache_mb=recipe.data.cache_mb,
-        observer=observer,
-    )
-    progress = trainer.run()
-    if accelerator.is_main_process:
-        trained = {
-            "seconds": round(progress.seconds, 3),
-            "steps": progress.step,
-            "epochs": round(progress.step * config.batch_size / trainer.rows, 3),
-            "best_step": progress.best_step,
-            "best_score": progress.best_score,
-            "monitor": config.monitor,
-            "device": str(accelerator.device),
-            "ranks": accelerator.num_processes,
-        }
-        root = {"root": str(local_path(recipe.data.root, base).resolve())} if recipe.data.root else {}
-        about = {"name": recipe.name, **root, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
-        versions = {"omnifuse": omnifuse.__version__, "torch": str(torch.__version__)}
-        pipeline.save(out, {**about, "versions": versions})
+    with alone(out, "trains") if accelerator.is_main_process else nullcontext():
+        pipeline, told = _on_main_first(accelerator, lambda: _begin(recipe, dataset, out, identity, accelerator.is_main_process))
+        if told and accelerator.is_main_process:
+            observer.said(told)
+        validation = dataset.split("validation")
+        trainer = Trainer(
+            pipeline,
+            dataset.split("train"),
+            validation if len(validation) else None,
+            config,
+            out,
+            accelerator,
+            seed=recipe.seed,
+            cache_mb=recipe.data.cache_mb,
+            observer=observer,
+        )
+        progress = trainer.run()
+        if accelerator.is_main_process:
+            trained = {
+                "seconds": round(progress.seconds, 3),
+                "steps": progress.step,
+                "epochs": round(progress.step * config.batch_size / trainer.rows, 3),
+                "best_step": progress.best_step,
+                "best_score": progress.best_score,
+                "monitor": config.monitor,
+                "device": str(accelerator.device),
+                "ranks": accelerator.num_processes,
+            }
+            root = {"root": str(local_path(recipe.data.root, base).resolve())} if recipe.data.root else {}
+            about = {"name": recipe.name, **root, "recipe": recipe.dump(), "dataset": str(dataset.path.resolve()), "trained": trained}
+            versions = {"omnifuse": omnifuse.__version__, "torch": str(torch.__version__)}
+            pipeline.save(out, {**about, "versions": versions})
     accelerator.wait_for_everyone()
     return pipeline
 

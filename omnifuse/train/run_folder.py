@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omnifuse.core.atomic import is_leftover, read_json, remove_leftovers, write_json
+from omnifuse.core.atomic import ALONE, is_leftover, read_json, remove_leftovers, write_json
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.data.dataset import Dataset
 from omnifuse.train.recipe import Recipe
@@ -27,7 +27,7 @@ def check_run(out: Path, resume: bool) -> None:
     """Raise when `out` holds something that this run must not touch."""
     if out.exists() and not out.is_dir():
         raise OmnifuseError(f"{out}: is a file; --out names a folder")
-    if not out.is_dir() or all(is_leftover(path) or path.name == DATASET for path in out.iterdir()):
+    if not out.is_dir() or all(is_leftover(path) or path.name in (DATASET, ALONE) for path in out.iterdir()):
         return
     if not (out / RUN).exists():
         raise OmnifuseError(f"{out}: holds files that are not a run; choose another --out")

@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file
 from training import COLUMNS, QUIET, colour_rows, command, omnifuse, write_recipe
 
+from omnifuse.core.atomic import ALONE, alone
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.train.checkpoint import Checkpoints
@@ -276,3 +277,14 @@ def test_a_line_of_the_history_that_was_cut_off_is_left_out(tmp_path: Path) -> N
 
 def test_a_run_without_history_has_no_entries(tmp_path: Path) -> None:
     assert read_history(tmp_path) == []
+
+
+def test_two_processes_do_not_train_one_run(home: Path, tmp_path: Path) -> None:
+    recipe, run = Recipe.load(home / "recipe.yaml"), tmp_path / "run"
+    with alone(run, "trains"), pytest.raises(OmnifuseError, match="another process trains here; wait for it"):
+        train(recipe, run, base=home)
+    assert not run.exists(), "nothing was put into it"
+    (run / ALONE).parent.mkdir()
+    (run / ALONE).touch()  # what a process that was killed leaves
+    train(recipe, run, base=home)
+    assert (run / "config.json").exists() and not (run / ALONE).exists()
