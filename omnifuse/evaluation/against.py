@@ -10,7 +10,7 @@ import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.intervals import drawn_metrics, interval_of
+from omnifuse.evaluation.intervals import drawn_metrics, interval_of, scale_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.statistics import Rows, over_rows, over_seeds, sign_flip
 from omnifuse.evaluation.words import told
@@ -74,7 +74,7 @@ def compare_answers(
             metrics[name] = told_of
     by_row = [np.mean([kind.row_scores(each) for each in side], axis=0) for side in (ours, theirs)]
     difference = Rows(by_row[0] - by_row[1], clusters)
-    scale = 1.0 if kind.unit_of_one else max(float(by_row[1].mean()), 1e-12)
+    scale = scale_of(float(by_row[1].mean()), kind.unit_of_one)
     interval, p = over_rows([difference], seed, scale), sign_flip([difference], seed)
     metrics[kind.main]["interval"] = [interval.low, interval.high]
     sign = -1 if kind.lower_is_better else 1

@@ -16,14 +16,14 @@ from omnifuse.data.modalities.config import DatetimeConfig, column_config
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.data.modalities.instants import zone_of
 from omnifuse.evaluation.answers import Answers
-from omnifuse.evaluation.intervals import bootstrap_weights, clusters_of, interval_of
+from omnifuse.evaluation.intervals import bootstrap_weights, clusters_of, interval_of, scale_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.labels import Labels
-from omnifuse.evaluation.multiplicity import holm
 from omnifuse.evaluation.slices.quarters import moments_worded, numbers_of, quarters
+from omnifuse.evaluation.statistics import holm
 from omnifuse.evaluation.weighing import ratio
-from omnifuse.page.words import figure, quantity, shorten
+from omnifuse.page.words import figure, quantity, shorten, span
 
 MOST_PARTS, MOST_LABELS, FEW_NUMBERS = 20, 10, 8
 MOST_SAID = 2  # labels in sentences
@@ -153,7 +153,7 @@ def _column(data: Dataset, name: str) -> Column:
 
 
 def _scale(kind: Kind, answers: Answers) -> float:
-    return 1.0 if kind.unit_of_one else 2 * max(float(np.nanmean(kind.row_scores(answers))), 1e-12)
+    return (1 if kind.unit_of_one else 2) * scale_of(float(np.nanmean(kind.row_scores(answers))), kind.unit_of_one)
 
 
 def _questions(kind: Kind, answers: Answers) -> dict[tuple[str, str], Question]:
@@ -282,7 +282,8 @@ def _sentences(target: str, column: str, kind: Kind, told: dict[str, Any]) -> It
         return
     values = {part["name"]: part["metrics"].get(kind.main, float("nan")) for part in told["parts"]}
     words = {"differs": "differs by", "alike": "is alike by", "unclear": "cannot be told apart by"}[gap["verdict"]]
-    yield f"For {target}, {kind.main} {words} {column}: {_between(column, gap, values)}, a gap of {_gap(gap)}."
+    size = f"a gap of {figure(gap['value'])} ({span(gap['interval'])})"
+    yield f"For {target}, {kind.main} {words} {column}: {_between(column, gap, values)}, {size}."
     for what, said in (("recall", "the share of {} that it finds"), ("rate", "the share of rows that it answers with {}")):
         apart = [(each["label"], each[what]) for each in told["labels"] if (each[what]["gap"] or {}).get("verdict") == "differs"]
         for label, found in sorted(apart, key=lambda pair: -pair[1]["gap"]["value"])[:MOST_SAID]:
@@ -292,8 +293,3 @@ def _sentences(target: str, column: str, kind: Kind, told: dict[str, Any]) -> It
 def _between(column: str, gap: dict[str, Any], values: dict[str, float]) -> str:
     """From where to where."""
     return " to ".join(f"{figure(values[gap[end]])} ({column} {gap[end]})" for end in ("lowest", "highest"))
-
-
-def _gap(gap: dict[str, Any]) -> str:
-    low, high = gap["interval"]
-    return f"{figure(gap['value'])} ({figure(low)} to {figure(high)})"

@@ -70,6 +70,11 @@ def drawn_metrics(kind: Kind, answers: Answers, clusters: np.ndarray, seed: int)
     return {name: quick.get(name, every[name]) for name in kind.names if name in every or name in quick}
 
 
+def scale_of(mean: float, unit_of_one: bool) -> float:
+    """What counts as 1 when a difference of a main metric is called small: 1 of shares, the mean of an error."""
+    return 1.0 if unit_of_one else max(mean, 1e-12)
+
+
 def interval_of(values: np.ndarray) -> list[float]:
     """The middle 95 % of what was drawn."""
     low, high = np.nanpercentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.intervals import scale_of
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER
 from omnifuse.evaluation.words import told
@@ -37,7 +38,7 @@ def shuffle_test(target: str, kind: Kind, answers: Answers) -> dict[str, Any]:
         mixed = scores[:rows]
         loss = sign * (intact - mixed)
         mean, half = float(loss.mean()), 1.96 * float(loss.std(ddof=1)) / math.sqrt(rows) if rows > 1 else math.inf
-        scale = 1.0 if kind.unit_of_one else max(float(intact.mean()), 1e-12)
+        scale = scale_of(float(intact.mean()), kind.unit_of_one)
         used = mean - half > 0 and mean >= VISIBLE * scale
         small = max(mean + half, 3 / rows * scale) < NEGLIGIBLE * scale
         verdict = "uses" if used else "ignores" if small else "unclear"

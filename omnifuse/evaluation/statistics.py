@@ -7,17 +7,16 @@ rows (rows that belong together, such as those of one patient), S seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from omnifuse.core.seeds import seed_of
-from omnifuse.evaluation import multiplicity
+from omnifuse.evaluation.intervals import LEVEL, interval_of
 
 BOOTSTRAP_DRAWS, FLIP_DRAWS = 2_000, 10_000
 AT_ONCE = 4_000_000  # numbers drawn at a time
-LEVEL = 0.95
 
 
 class Interval(NamedTuple):
@@ -96,8 +95,7 @@ def over_rows(differences: Sequence[Rows], seed: int = 0, scale: float = 1.0, dr
     for part in _parts(draws, len(times_each)):
         times = _resample(generator, times_each, clusters, part)
         means.append((times @ sums.T / np.maximum(times @ counts.T, 1)).mean(1))
-    low, high = np.percentile(np.concatenate(means), [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return Interval(mean, float(low), float(high))
+    return Interval(mean, *interval_of(np.concatenate(means)))
 
 
 def sign_flip(differences: Sequence[Rows], seed: int = 0, draws: int = FLIP_DRAWS) -> float:
@@ -120,15 +118,21 @@ def sign_flip(differences: Sequence[Rows], seed: int = 0, draws: int = FLIP_DRAW
     return (1 + far) / (1 + draws)
 
 
-def holm(ps: Mapping[str, float]) -> dict[str, float]:
-    """Corrected for testing several things at once: the k-th smallest of m becomes max over i ≤ k of min(1, (m − i + 1)·p₍ᵢ₎).
+def holm(ps: np.ndarray) -> np.ndarray:
+    """(m,) ps corrected for testing several things at once: the k-th smallest becomes max over i ≤ k of min(1, (m − i + 1)·p₍ᵢ₎).
+
+    The chance of one false alarm or more among all tests is then at most the level, whatever they have to do with each other.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
 
-    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
-    {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
     """
-    return dict(zip(ps, multiplicity.holm(np.array(list(ps.values()))).tolist(), strict=True))
+    order = np.argsort(ps, kind="stable")
+    steps = np.minimum(1.0, (len(ps) - np.arange(len(ps))) * ps[order])
+    corrected = np.empty(len(ps))
+    corrected[order] = np.maximum.accumulate(steps) if len(ps) else steps
+    return corrected
 
 
 def _mean_and_error(values: Sequence[float], overlap: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 from xml.etree import ElementTree
@@ -82,6 +82,18 @@ def framed_axes(width: float, height: float, grid: str | None = "y") -> tuple[Fi
     if grid:
         axes.grid(True, axis=grid)  # pyright: ignore[reportArgumentType]
     return figure, axes
+
+
+def name_rows(axes: Axes, names: Sequence[str], margin: float = 0.6, size: float | None = None) -> None:
+    """A name for each row of a figure, the first at the top, with some room above and below."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 1 + margin, -margin)
+    axes.tick_params(axis="y", length=0, labelcolor=INK, **({} if size is None else {"labelsize": size}))
+
+
+def legend_above(axes: Axes, columns: int, handle: float = 1.4) -> None:
+    """The legend between the figure and its title."""
+    axes.legend(fontsize=8, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=handle)
 
 
 def central(values: np.ndarray) -> tuple[float, float]:

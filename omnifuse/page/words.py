@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 
 def figure(value: float) -> str:
@@ -15,6 +16,15 @@ def figure(value: float) -> str:
     if size and not 0.0005 <= size < 1e9:
         return f"{value:.3g}"
     return f"{value:,.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
+
+
+def span(ends: Sequence[float] | None) -> str:
+    """From where to where a number lies; a dash where nobody knows.
+
+    >>> span([0.1, 12.5]), span(None)
+    ('0.100 to 12.50', '–')
+    """
+    return f"{figure(ends[0])} to {figure(ends[1])}" if ends else "–"
 
 
 def quantity(value: float) -> str:

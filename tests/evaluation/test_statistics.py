@@ -104,6 +104,8 @@ def test_no_difference_at_all_has_p_1_and_the_smallest_p_is_never_0():
 
 
 def test_holm_corrects_in_order_and_never_above_1():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
-    assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
-    assert holm({}) == {}
+    assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    ps = np.array([0.2, 0.001, 0.04, 0.03, 0.04])  # 5·0.001, 4·0.03, then 3·0.04, which is no more; 0.2 once
+    assert holm(ps) == pytest.approx([0.2, 0.005, 0.12, 0.12, 0.12], abs=1e-12)
+    assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
+    assert holm(np.array([])).tolist() == []

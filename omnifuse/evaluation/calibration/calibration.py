@@ -13,7 +13,7 @@ from omnifuse.data.loader import RawRows
 from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.evaluation.answers import Answers, places_of
 from omnifuse.evaluation.calibration.abstention import area, risk_at, risk_curve
-from omnifuse.evaluation.calibration.coverage import coverage_table
+from omnifuse.evaluation.calibration.coverage import coverage_table, rows_by_pattern
 from omnifuse.evaluation.calibration.effective_rows import effective_rows, shared_by
 from omnifuse.evaluation.calibration.reliability import (
     bin_table,
@@ -230,12 +230,8 @@ def _by_pattern(scores: np.ndarray, patterns: Sequence[Pattern], groups: Groups,
     """Of the patterns with enough rows, the most frequent first; where all rows have one pattern, its scores are the common ones."""
     if len(scores) != len(patterns):
         raise OmnifuseError(f"patterns: {len(patterns)} given for {len(scores)} answered rows")
-    place: dict[Pattern, list[int]] = {}
-    for row, pattern in enumerate(patterns):
-        place.setdefault(pattern, []).append(row)
-    found = {}
-    for pattern in sorted(place, key=lambda each: (-len(place[each]), each)) if len(place) > 1 else []:
-        rows = np.array(place[pattern])
+    found, each_rows = {}, rows_by_pattern(patterns)
+    for pattern, rows in each_rows.items() if len(each_rows) > 1 else ():
         own = _scores(scores[rows], [code[rows] for code in groups]) if len(rows) >= least else None
         if own is not None and min(own.effective.values()) >= least:
             found[pattern] = own

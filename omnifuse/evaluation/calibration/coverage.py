@@ -83,6 +83,14 @@ def expected_of_all(parts: Sequence[tuple[Threshold | None, float, float]], seed
     return ends
 
 
+def rows_by_pattern(patterns: Sequence[Pattern]) -> dict[Pattern, np.ndarray]:
+    """The rows that have each pattern, the most frequent one first."""
+    places: dict[Pattern, list[int]] = {}
+    for row, pattern in enumerate(patterns):
+        places.setdefault(pattern, []).append(row)
+    return {pattern: np.array(places[pattern]) for pattern in sorted(places, key=lambda each: (-len(places[each]), each))}
+
+
 def coverage_table(
     known: TargetCalibration,
     prediction: np.ndarray,
@@ -116,12 +124,9 @@ def coverage_table(
     by_common = finite & (scores <= known.common.threshold(coverage))
     sizes = _sizes(known, prediction, thresholds)
     chances: dict[int, Threshold | None] = {}
-    place: dict[Pattern, list[int]] = {}
-    for row, pattern in enumerate(patterns):
-        place.setdefault(pattern, []).append(row)
     tables, parts = [], []
-    for pattern in sorted(place, key=lambda each: (-len(place[each]), each)):
-        rows, used = np.array(place[pattern]), known.scores_for(pattern, coverage)
+    for pattern, rows in rows_by_pattern(patterns).items():
+        used = known.scores_for(pattern, coverage)
         threshold = chances.setdefault(id(used), Threshold.of(used, coverage))
         independent = effective_rows(held[rows], [code[rows] for code in groups])
         told = {"columns": list(pattern), "own": used is not known.common, "covered_by_common": float(by_common[rows].mean())}

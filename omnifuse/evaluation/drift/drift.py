@@ -17,7 +17,7 @@ from omnifuse.data.modalities.fitting import processor_class
 from omnifuse.evaluation.drift.columns import Sides, absence, column_tests, corrected, encoder_test, labels, numbers, worth
 from omnifuse.evaluation.drift.drawn import DrawnRows, draw_rows, draw_table
 from omnifuse.evaluation.drift.words import sentence, summary
-from omnifuse.evaluation.multiplicity import holm
+from omnifuse.evaluation.statistics import holm
 from omnifuse.pipeline.answers import answer_columns
 from omnifuse.pipeline.pipeline import Pipeline
 

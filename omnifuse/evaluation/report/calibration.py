@@ -9,7 +9,7 @@ import numpy as np
 
 from omnifuse.evaluation.calibration.sentences import MAIN, inputs_of, pattern_words
 from omnifuse.page.blocks import Block, Cell, Plot, Table
-from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, name_rows, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
 from omnifuse.page.words import counted, figure, label
 
@@ -160,10 +160,8 @@ def coverage_dots(table: Mapping[str, Any], level: float, *, key: str) -> str:
         own = [(each["covered"], place) for place, each in enumerate(shown) if each["inside"] == inside]
         if own:
             axes.plot(*np.array(own).T, linestyle="none", marker=marker, markersize=6, color=colour, label=name)
-    axes.set_yticks(range(len(names)), [label(name, 28) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    name_rows(axes, [label(name, 28) for name in names], margin=0.5)
     axes.set_xlim(right=min(axes.get_xlim()[1], 1.005))
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlabel("share of the rows whose truth is held")
     axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.4, 1.0), columnspacing=1.2, handlelength=1.4)
     return to_svg(figure_, key, "Coverage by what rows have")

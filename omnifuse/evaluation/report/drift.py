@@ -9,7 +9,7 @@ import numpy as np
 
 from omnifuse.evaluation.drift.words import amount
 from omnifuse.page.blocks import Block, Cell, Plot, Table
-from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, QUIET, SECOND, legend_above, name_rows, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
 from omnifuse.page.words import counted, label, percent
 
@@ -42,10 +42,9 @@ def drift_dots(found: Mapping[str, Mapping[str, Any]], *, key: str) -> str:
     axes.axvline(VISIBLE, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
     for rows, colour, name in ((drifted, SECOND, "drifted"), (~drifted, ACCENT, "not")):
         axes.plot(effects[rows], places[rows], "o", color=colour, markersize=6, label=name)
-    axes.set_yticks(places, [label(name) for name in found])
-    axes.set(xlabel="effect", xlim=(-0.02, max(0.5, 1.05 * float(effects.max(initial=0)))), ylim=(len(found) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4)
+    name_rows(axes, [label(name) for name in found])
+    axes.set(xlabel="effect", xlim=(-0.02, max(0.5, 1.05 * float(effects.max(initial=0)))))
+    legend_above(axes, 2)
     return to_svg(figure_, key, "Effect of each column")
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from omnifuse.page.blocks import Block, Cell, Plot, Table
-from omnifuse.page.figures import ACCENT, INK, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, name_rows, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
-from omnifuse.page.words import figure, label
+from omnifuse.page.words import figure, label, span
 
 VERDICTS = {"differs": "differs", "alike": "alike", "unclear": "too few rows to tell"}
 BELOW_ALL = -1e300  # where a table sorts what has no value
@@ -45,9 +45,7 @@ def part_dots(parts: Sequence[Mapping[str, Any]], metric: str, name: str, *, key
     ends = np.array([part["intervals"].get(metric, [value, value]) for part, value in zip(shown, values, strict=True)]).reshape(-1, 2)
     axes.errorbar(values, places, xerr=np.maximum(np.abs(ends.T - values), 0), fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
     axes.plot(values, places, "o", color=ACCENT, markersize=6)
-    axes.set_yticks(places, [f"{label(part['name'])} ({part['rows']:,})" for part in shown])
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    name_rows(axes, [f"{label(part['name'])} ({part['rows']:,})" for part in shown])
     axes.set_xlabel(name)
     return to_svg(figure_, key, f"{name} of each part, with the number of rows")
 
@@ -65,7 +63,7 @@ def _cell(part: Mapping[str, Any], metric: str) -> Cell:
     value, interval = part["metrics"].get(metric), part["intervals"].get(metric)
     if value is None:
         return Cell("–", BELOW_ALL)
-    return Cell(figure(value) + (f" ({figure(interval[0])} to {figure(interval[1])})" if interval else ""), value)
+    return Cell(figure(value) + (f" ({span(interval)})" if interval else ""), value)
 
 
 def _labels_table(column: str, told: Mapping[str, Any]) -> Table:
@@ -78,9 +76,11 @@ def _labels_table(column: str, told: Mapping[str, Any]) -> Table:
             if gap is None:
                 last = [Cell("–", -1.0), Cell("–", 2.0), VERDICTS["unclear"]]
             else:
-                low, high = gap["interval"]
-                shown = f"{figure(gap['value'])} ({figure(low)} to {figure(high)})"
-                last = [Cell(shown, gap["value"]), Cell(f"{gap['p']:.1g}", gap["p"]), VERDICTS[gap["verdict"]]]
+                last = [
+                    Cell(f"{figure(gap['value'])} ({span(gap['interval'])})", gap["value"]),
+                    Cell(f"{gap['p']:.1g}", gap["p"]),
+                    VERDICTS[gap["verdict"]],
+                ]
             rows.append([f"{words} {each['label']}", *cells, *last])
     head = ["share", *parts, "gap", "p", ""]
     note = "equal opportunity: found of those that are; parity: answered with. p is corrected for all that is compared"

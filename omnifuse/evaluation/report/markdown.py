@@ -9,7 +9,7 @@ from typing import Any
 from omnifuse.core.atomic import write_text
 from omnifuse.evaluation.evaluation import Evaluation
 from omnifuse.evaluation.report.names import metric_name
-from omnifuse.page.words import figure
+from omnifuse.page.words import figure, span
 
 
 def write_markdown(run: Path, name: str, evaluation: Evaluation) -> Path:
@@ -19,14 +19,14 @@ def write_markdown(run: Path, name: str, evaluation: Evaluation) -> Path:
     for target, metrics in evaluation.metrics.items():
         details = {key: each[target] for key, each in evaluation.details.items() if target in each}
         lines += ["", f"## {_safe(target)}", ""]
-        rows = [[metric_name(key), figure(value), _ends(details["intervals"].get(key))] for key, value in metrics.items()]
+        rows = [[metric_name(key), figure(value), span(details["intervals"].get(key))] for key, value in metrics.items()]
         lines += _table(["metric", evaluation.split, "95 % interval"], rows)
         if found := details.get("subsets"):
             lines += ["", "Known columns:", ""]
-            rows = [[" + ".join(each["known"]) or "none", figure(each["value"]), _ends(each["interval"])] for each in found["subsets"]]
+            rows = [[" + ".join(each["known"]) or "none", figure(each["value"]), span(each["interval"])] for each in found["subsets"]]
             lines += _table(["known", metric_name(found["metric"]), "95 % interval"], rows)
             lines += ["", "Shares of the columns:", ""]
-            rows = [[column, figure(each["value"]), _ends(each["interval"])] for column, each in found["contributions"].items()]
+            rows = [[column, figure(each["value"]), span(each["interval"])] for column, each in found["contributions"].items()]
             lines += _table(["column", "contribution", "95 % interval"], rows)
     path = run / evaluation.file_name("report", "md")
     write_text(path, "\n".join(lines) + "\n")
@@ -41,7 +41,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
 def _safe(text: str) -> str:
     """A name that does not break a table, on one line."""
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
-
-
-def _ends(interval: Sequence[float] | None) -> str:
-    return f"{figure(interval[0])} to {figure(interval[1])}" if interval else "–"

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.patches import Rectangle
 
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER
-from omnifuse.page.figures import ACCENT, INK, PAPER, QUIET, SECOND, central, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, PAPER, QUIET, SECOND, central, legend_above, name_rows, one_axes, styled, to_svg
 from omnifuse.page.words import label
 
 MOST_BARS, MOST_POINTS, NUMBERED = 24, 300, 20
@@ -68,12 +68,10 @@ def shuffle_bars(test: Mapping[str, Any], floor: float, name: str, *, key: str) 
         axes.errorbar(shuffled, places + 0.19, xerr=spread, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
     if floor < 3 * max(test["intact"], shuffled.max()):  # farther out it would squeeze the bars
         axes.axvline(floor, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="constant answer")
-    axes.set_yticks(places, [label(column) for column in columns])
-    axes.set_ylim(len(columns) - 0.5, -0.5)
+    name_rows(axes, [label(column) for column in columns], margin=0.5)
     axes.set_xlim(0, None if test["metric"] in LOWER_IS_BETTER else 1.02)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_xlabel(name)
-    axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4)
+    legend_above(axes, 3)
     return to_svg(figure, key, f"{name} as it is and with each column shuffled")
 
 
@@ -114,9 +112,8 @@ def class_bars(classes: Sequence[Mapping[str, Any]], *, key: str) -> str:
     values = [entry["f1"] for entry in weakest]
     bars = axes.barh(range(len(weakest)), values, 0.62, color=ACCENT)
     axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=3, fontsize=7.5, color=QUIET)
-    axes.set_yticks(range(len(weakest)), [label(entry["label"]) for entry in weakest])
-    axes.set(xlim=(0, 1.08), ylim=(len(weakest) - 0.4, -0.6), xlabel="F1", xticks=[0, 0.25, 0.5, 0.75, 1])
-    axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8)
+    name_rows(axes, [label(entry["label"]) for entry in weakest], size=8)
+    axes.set(xlim=(0, 1.08), xlabel="F1", xticks=[0, 0.25, 0.5, 0.75, 1])
     return to_svg(figure, key, "F1 of each label")
 
 

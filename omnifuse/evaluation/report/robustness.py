@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from omnifuse.evaluation.robustness.corruptions import ABSENT
-from omnifuse.evaluation.robustness.summaries import every_curve
+from omnifuse.evaluation.robustness.summaries import damage_name, every_curve
 from omnifuse.page.blocks import Block, Cell, Plot, Table, Texts
-from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, THIRD, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, THIRD, legend_above, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
 from omnifuse.page.words import figure, label, quantity
 
@@ -70,7 +70,7 @@ def damage_curves(found: Mapping[str, Any], curves: Mapping[str, Mapping[str, An
             markersize=3.6,
             linewidth=1.4,
             elinewidth=0.8,
-            label=label(_words(name)),
+            label=label(damage_name(name)),
         )
         most, highest = max(most, len(values) - 1), max(highest, float(ends.max()))
     if found["unit_of_one"] or found["floor"] < 3 * highest:  # farther out it would squeeze the curves
@@ -78,7 +78,7 @@ def damage_curves(found: Mapping[str, Any], curves: Mapping[str, Mapping[str, An
     axes.set_xticks(range(most + 1))
     axes.set_ylim(0, 1.04 if found["unit_of_one"] else None)
     axes.set(xlabel="level of damage", ylabel=found["metric"])
-    axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=2.0)
+    legend_above(axes, 3, handle=2.0)
     return to_svg(figure_, key, f"{found['metric']} over the level of damage")
 
 
@@ -92,7 +92,7 @@ def _table(target: str, found: Mapping[str, Any]) -> Table:
             left += f" ({100 * interval[0]:.0f}–{100 * interval[1]:.0f})"
         levels = f"{quantity(curve['levels'][0])} to {quantity(curve['levels'][-1])}"
         weakest, strongest = (Cell(figure(curve["values"][end]), curve["values"][end]) for end in (0, -1))
-        rows.append([column, _words(name), levels, weakest, strongest, Cell(left, relative), SURE[curve["verdict"]]])
+        rows.append([column, damage_name(name), levels, weakest, strongest, Cell(left, relative), SURE[curve["verdict"]]])
     note = (
         f"{found['metric']} at the weakest and the strongest level; {figure(found['intact'])} without damage, {figure(found['floor'])} for"
         " the constant answer. The gain between these two that is left is a mean over levels, with its 95 % interval"
@@ -107,9 +107,5 @@ def _units(found: Mapping[str, Mapping[str, Any]]) -> Texts:
     for each in found.values():
         for column, name, curve in every_curve(each):
             modality = "any column" if name == ABSENT else each["columns"][column]["modality"]
-            units[f"{modality}, {_words(name)}: {curve['unit']}"] = ", ".join(quantity(level) for level in curve["levels"])
+            units[f"{modality}, {damage_name(name)}: {curve['unit']}"] = ", ".join(quantity(level) for level in curve["levels"])
     return Texts("What the levels mean", "those of level 1, 2, …", list(units.items()))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

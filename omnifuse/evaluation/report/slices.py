@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from omnifuse.page.blocks import Block, Cell, Plot, Table
-from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, legend_above, name_rows, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
-from omnifuse.page.words import figure, label, percent
+from omnifuse.page.words import figure, label, percent, span
 
 MOST_SAID = 3
 
@@ -43,11 +43,9 @@ def slice_dots(slices: Sequence[Mapping[str, Any]], name: str, *, key: str) -> s
     axes.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
     axes.plot(values, places, "o", color=SECOND, markersize=6, label="in the slice")
     axes.plot(others, places, "o", color=ACCENT, markersize=6, label="elsewhere")
-    axes.set_yticks(places, [label(each["text"], 44) for each in slices])
-    axes.set_ylim(len(slices) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    name_rows(axes, [label(each["text"], 44) for each in slices])
     axes.set_xlabel(name)
-    axes.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2, handlelength=1.4)
+    legend_above(axes, 2)
     return to_svg(figure_, key, f"{name} in the worst slices and elsewhere")
 
 
@@ -58,7 +56,7 @@ def _table(found: Mapping[str, Any], name: str) -> Table:
             Cell(f"{each['rows']:,} ({percent(each['rows'], found['rows'])})", each["rows"]),
             Cell(figure(each["value"]), each["value"]),
             Cell(figure(each["elsewhere"]), each["elsewhere"]),
-            Cell(f"{figure(each['worse'])} ({figure(each['interval'][0])} to {figure(each['interval'][1])})", each["worse"]),
+            Cell(f"{figure(each['worse'])} ({span(each['interval'])})", each["worse"]),
             Cell(figure(each["excess"]), each["excess"]),
             Cell(f"{each['p']:.1g}", each["p"]),
         ]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from omnifuse.page.blocks import Block, Cell, Plot, Table
-from omnifuse.page.figures import ACCENT, INK, QUIET, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, QUIET, name_rows, one_axes, styled, to_svg
 from omnifuse.page.sections import Section
-from omnifuse.page.words import counted, figure, label, listed
+from omnifuse.page.words import counted, figure, label, listed, span
 
 MOST_SUBSETS = 64
 
@@ -46,9 +46,7 @@ def contribution_bars(contributions: Mapping[str, Mapping[str, Any]], name: str,
     axes.barh(places, values, 0.56, color=ACCENT)
     axes.errorbar(values, places, xerr=np.abs(ends.T - values), fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
     axes.axvline(0, color=QUIET, linewidth=1)
-    axes.set_yticks(places, [label(column) for column in contributions])
-    axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    name_rows(axes, [label(column) for column in contributions])
     axes.set_xlabel(f"share of the {name}")
     return to_svg(figure_, key, f"What each column contributes to the {name}")
 
@@ -60,7 +58,7 @@ def _subset_table(found: Mapping[str, Any], name: str) -> Table:
         [
             Cell(" + ".join(subset["known"]) or "no column", len(subset["known"])),
             Cell(figure(subset["value"]), subset["value"]),
-            f"{figure(subset['interval'][0])} to {figure(subset['interval'][1])}",
+            span(subset["interval"]),
         ]
         for subset in shown
     ]

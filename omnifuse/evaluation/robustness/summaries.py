@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from omnifuse.core.errors import OmnifuseError
-from omnifuse.evaluation.intervals import bootstrap_weights, interval_of
+from omnifuse.evaluation.intervals import bootstrap_weights, interval_of, scale_of
 from omnifuse.evaluation.robustness.corruptions import ABSENT, Corruption
+from omnifuse.evaluation.shuffle import NEGLIGIBLE, VISIBLE
 from omnifuse.evaluation.weighing import ratio
 from omnifuse.page.words import figure, quantity
-
-VISIBLE, NEGLIGIBLE = 0.005, 0.02  # as of the shuffle test
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Intact:
     @property
     def scale(self) -> float:
         """What counts as 1 when a change is called small."""
-        return 1.0 if self.unit_of_one else max(float(self.scores.mean()), 1e-12)
+        return scale_of(float(self.scores.mean()), self.unit_of_one)
 
     def draw(self, scores: np.ndarray) -> np.ndarray:
         """(B, V) means of V scores (V, N) of these rows in draws of clusters with replacement (Efron 1979); all V in the same draws."""
@@ -168,14 +167,14 @@ def _sentence(target: str, found: Mapping[str, Any], column: str, curves: Mappin
         level = f"{quantity(hurt[name]['levels'][-1])}: {hurt[name]['unit']}"
         if ABSENT in curves and _misleads(hurt[name], curves[ABSENT], lower):
             gone += ", better than with one so damaged"
-        return f"For {target}, {metric} {change} from {intact} to {end} at the strongest {_name(name)} of {column} ({level}){gone}."
+        return f"For {target}, {metric} {change} from {intact} to {end} at the strongest {damage_name(name)} of {column} ({level}){gone}."
     if not damaged:
         lost = curves[ABSENT]
         if lost["verdict"] == "holds":
             return f"For {target}, {metric} hardly changes when {column} is absent: {figure(lost['values'][-1])} (from {intact})."
         return f"For {target}, {metric} goes from {intact} to {figure(lost['values'][-1])} when {column} is absent."
     end = figure(worst(curve["values"][-1] for curve in damaged.values()))
-    ways = ", ".join(_name(name) for name in damaged)
+    ways = ", ".join(damage_name(name) for name in damaged)
     if all(curve["verdict"] == "holds" for curve in damaged.values()):
         return f"For {target}, {metric} hardly changes when {column} is damaged ({ways}): at worst it is {end} (from {intact}){gone}."
     return f"For {target}, too few rows to tell whether damage to {column} matters ({ways}): {metric} goes from {intact} to {end}{gone}."
@@ -187,12 +186,13 @@ def _misleads(damaged: Mapping[str, Any], absent: Mapping[str, Any], lower_is_be
     return most < low if lower_is_better else least > high
 
 
-def _name(name: str) -> str:
+def damage_name(name: str) -> str:
+    """A damage in words."""
     return name.replace("_", " ")
 
 
 def _whereby(name: str, column: str) -> str:
-    return f"where {column} is absent" if name == ABSENT else f"to {_name(name)} of {column}"
+    return f"where {column} is absent" if name == ABSENT else f"to {damage_name(name)} of {column}"
 
 
 def every_curve(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from omnifuse.evaluation.multiplicity import holm
+from omnifuse.evaluation.statistics import holm
 
 LEVEL = 0.05
 BETWEEN = 10  # rows of a part that are not in the pair, at least

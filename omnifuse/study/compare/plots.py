@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, one_axes, styled, to_svg
+from omnifuse.page.figures import ACCENT, INK, QUIET, SECOND, name_rows, one_axes, styled, to_svg
 from omnifuse.page.words import label
 from omnifuse.study.compare.judging import Measure
 from omnifuse.study.compare.standing import Outcome
@@ -47,9 +47,8 @@ def means_plot(outcome: Outcome, *, key: str) -> str:
             )
     if outcome.single is not None:
         axes.axvline(scale * outcome.of(outcome.single).test.interval.mean, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
-    axes.set_yticks(range(len(shown)), [f"{label(standing.contender.name, 44)}  {place}" for place, standing in enumerate(shown, start=1)])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
+    names = [f"{label(standing.contender.name, 44)}  {place}" for place, standing in enumerate(shown, start=1)]
+    name_rows(axes, names, margin=0.5, size=8.5)
     axes.set_xlim(*_view(outcome, scale, shown))
     axes.set_xlabel(_axis_name(outcome.measure))
     axes.legend(fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), handlelength=1.2)

@@ -150,8 +150,8 @@ def _gains(single: str, measure: Measure, field: Field) -> dict[str, Gain]:
     """Of every other contender over the best single column."""
     base = field.scores[single]
     gains = {key: gain_of(scores, base, measure, field.overlap) for key, scores in field.scores.items() if key != single}
-    corrected = holm({key: gain.p for key, gain in gains.items()})
-    return {key: gain._replace(p_holm=corrected[key]) for key, gain in gains.items()}
+    corrected = holm(np.array([gain.p for gain in gains.values()]))
+    return {key: gain._replace(p_holm=float(p)) for (key, gain), p in zip(gains.items(), corrected, strict=True)}
 
 
 def _rival(single: str | None, fusion: str | None, gains: Mapping[str, Gain], measure: Measure, field: Field) -> Rival | None:

@@ -18,7 +18,6 @@ from omnifuse.data.prepare import prepare
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
-from omnifuse.evaluation.multiplicity import holm
 from omnifuse.evaluation.report.slices import slices_section
 from omnifuse.evaluation.slices.quarters import quarters
 from omnifuse.evaluation.slices.search import Search
@@ -215,12 +214,6 @@ def test_quarters_hold_every_known_value_once():
     assert [int(rows.sum()) for _, rows in quarters(np.arange(8.0))] == [2, 2, 2, 2]
     assert quarters(np.full(3, np.nan)) == []
     assert [words for words, _ in quarters(np.ones(5))] == ["at most 1"]
-
-
-def test_several_tests_are_corrected_step_by_step():
-    ps = np.array([0.2, 0.001, 0.04, 0.03, 0.04])  # 5·0.001, 4·0.03, then 3·0.04, which is no more; 0.2 once
-    assert holm(ps).tolist() == pytest.approx([0.2, 0.005, 0.12, 0.12, 0.12], abs=1e-12)
-    assert holm(np.array([])).tolist() == []
 
 
 def test_pictures_are_dark_or_bright(tmp_path: Path):
