@@ -112,8 +112,7 @@ def write_page() -> None:
         "",
         "Recipes as they are in the repository. Samples of test rows, drawn with the defaults of the heads, judged by",
         "[networks of our own](../quality.md) that were trained on the training split; their own accuracy on real test values stands",
-        "behind *judge*. Intervals are 95 % bootstrap intervals over rows; of several seeds the mean is told, with the interval of the",
-        "first.",
+        "behind *judge*. Intervals are 95 % bootstrap intervals over rows; of several seeds the mean is told, with the figure of each.",
         "Made by `OMNIFUSE_DATA=FOLDER python -m benchmarks.generation`; `omnifuse quality RUN` tells the same of any run.",
         "",
     ]
@@ -122,11 +121,10 @@ def write_page() -> None:
         grouped[entry["recipe"], " ".join(entry["settings"])].append(entry)
     for (name, settings), runs in grouped.items():
         seeds = ", ".join(str(run["seed"]) for run in runs)
-        minutes = mean(run["train_s"] for run in runs) / 60
+        minutes = [f"{run['train_s'] / 60:.1f} minutes" + (f" ({run['note']})" if "note" in run else "") for run in runs]
         lines += [f"## {name}{f' with `{settings}`' if settings else ''}", ""]
-        note = f", {runs[0]['note']}" if "note" in runs[0] else ""
         lines += [
-            f"{minutes:.1f} minutes of training{note}; {runs[0]['steps']:,} steps, {runs[0]['weights']:,} weights, seed {seeds};"
+            f"{' and '.join(minutes)} of training; {runs[0]['steps']:,} steps, {runs[0]['weights']:,} weights, seed {seeds};"
             f" {counted(runs[0]['threads'], 'thread')}, {runs[0]['cpu']}, PyTorch {runs[0]['torch']}, {runs[0]['date']}.",
             "",
         ]
@@ -170,7 +168,9 @@ def _cell(found: list[dict[str, Any]]) -> str:
     if not found:
         return ""
     words = f"**{mean(each['value'] for each in found):.3g}**"
-    if "interval" in found[0]:
+    if len(found) > 1:
+        words += " ({})".format(", ".join(f"{each['value']:.3g}" for each in found))
+    elif "interval" in found[0]:
         words += " ({:.3g} to {:.3g})".format(*found[0]["interval"])
     beside = [f"{key} {found[0][key]:.3g}" for key in ("judge", "real", "nearest", "floor") if isinstance(found[0].get(key), int | float)]
     return words + (f"; {', '.join(beside)}" if beside else "")
