@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from omnifuse.core.atomic import read_json, write_json
 from omnifuse.core.errors import OmnifuseError, unknown
 from omnifuse.core.schema import Schema
@@ -27,6 +29,7 @@ from omnifuse.evaluation.robustness.curves import robustness
 from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.evaluation.slices.slices import find_slices
 from omnifuse.evaluation.subsets import subset_test, subsets_for
+from omnifuse.page.words import counted
 from omnifuse.pipeline.calibration import Calibration
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -106,7 +109,7 @@ def evaluate(
         reference: the training split, where it is to be told how far these rows have drifted from it.
 
     Raises:
-        OmnifuseError: no row, no row with a known target, or no such input column.
+        OmnifuseError: no row, no row with a known target, no such input column, or a model whose answers are no numbers.
     """
     config = config or EvaluateConfig()
     for name in absent:
@@ -149,7 +152,9 @@ def _judge(
         absent=absent,
         subsets=subsets if config.subsets and len(asked.columns) > 1 else None,
     )
-    named = f"{split} without {', '.join(absent)}" if absent else split
+    for target, given in answers.items():
+        _check_finite(target, given)
+    named = f"{split} without {', '.join(dict.fromkeys(absent))}" if absent else split
     found = Evaluation(named, len(rows), {}, {key: {} for key in ("intervals", "floor", *TESTS, *TABLES)}, answers)
     _calibrate(found, pipeline, rows, config, seed)
     patterns, shared = patterns_and_groups(pipeline, rows, answers) if config.calibration and not absent else ({}, {})
@@ -162,7 +167,7 @@ def _judge(
         details["floor"][target] = kind.floor(given)
         details["intervals"][target] = metric_intervals(kind, given, clusters, seed)
         told = {
-            "shuffle": shuffle_test(target, kind, given) if given.shuffled else {},
+            "shuffle": shuffle_test(target, kind, given, clusters) if given.shuffled else {},
             "subsets": subset_test(target, kind, given, asked, subsets.dealt, clusters) if given.subsets else {},
             "calibration": judge_calibration(found.calibration, target, kind, given, patterns[target], shared[target], seed)
             if target in patterns
@@ -194,6 +199,16 @@ def _calibrate(found: Evaluation, pipeline: Pipeline, rows: Dataset, config: Eva
             found.validation[target] = target_metrics(pipeline, target, given)
     if config.calibration and answers:
         found.calibration = calibrate(pipeline, answers, *patterns_and_groups(pipeline, held_out, answers), seed=seed)
+
+
+def _check_finite(target: str, given: Answers) -> None:
+    """Raise where the model tells what is no number."""
+    broken = int((~np.isfinite(given.scores)).any(axis=tuple(range(1, given.scores.ndim))).sum())
+    if broken:
+        raise OmnifuseError(
+            f"the model answers {target} with what is no number in {broken:,} of {counted(len(given.scores), 'row')};"
+            " its weights are damaged, or its training went astray: train it again"
+        )
 
 
 def groups_of(rows: Dataset, answers: Answers) -> list[str | None]:

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from omnifuse.core.errors import OmnifuseError
 from omnifuse.evaluation.answers import Answers
+from omnifuse.evaluation.intervals import metric_intervals
 from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.kinds.label import Label, OrderedLabel
 from omnifuse.evaluation.kinds.labels import Labels
@@ -251,3 +252,15 @@ def test_a_metric_that_a_group_does_not_allow_is_no_number() -> None:
     found = Label().measure(given)(np.array([[1.0, 1, 0], [0, 0, 0], [1, 1, 1]]))
     assert found["accuracy"].tolist() == pytest.approx([0.5, math.nan, 2 / 3], nan_ok=True)
     assert found["auroc"].tolist() == pytest.approx([math.nan, math.nan, 1], nan_ok=True)
+
+
+def test_rows_that_are_all_right_leave_room_for_what_they_did_not_show() -> None:
+    def interval(rows: int, said: str, clusters: int) -> list[float]:
+        scores = np.tile([[0.9, 0.1]] if said == "a" else [[0.1, 0.9]], (rows, 1))
+        answers = Answers(list(range(rows)), ["a"] * rows, [said] * rows, scores, labels=["a", "b"])
+        return metric_intervals(Label(), answers, np.arange(rows) % clusters, 0)["accuracy"]
+
+    assert interval(30, "a", 30) == pytest.approx([0.9, 1])  # 0.9 ** 30 = 0.042
+    assert interval(30, "a", 10) == pytest.approx([0.7, 1])
+    assert interval(30, "b", 30) == pytest.approx([0, 0.1])
+    assert interval(1, "b", 1) == [0, 1]

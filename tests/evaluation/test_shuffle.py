@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import omnifuse as of
 from omnifuse.core.seeds import seed_of
@@ -20,6 +21,7 @@ from omnifuse.evaluation.kinds.label import Label
 from omnifuse.evaluation.kinds.number import Number
 from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.pipeline.features import EncodedRows
+from tests.conftest import colour_rows
 from tests.evaluation.conftest import Learned
 
 
@@ -61,7 +63,7 @@ def test_a_column_that_cannot_matter_is_ignored(learned: Learned, column: str) -
     with torch.no_grad():
         for parameter in pipeline.model.encoders[column].parameters():
             parameter.zero_()
-    found = of.evaluate(pipeline, learned.rows * 4, root=learned.folder)
+    found = of.evaluate(pipeline, colour_rows(learned.folder, 400, seed=2), root=learned.folder)  # equal rows would count once
     for target in pipeline.schema.targets:
         test = found.details["shuffle"][target]
         assert test["columns"][column]["used"] is False
@@ -78,7 +80,7 @@ def test_a_model_that_answers_nothing_but_its_bias_ignores_everything(learned: L
         for encoder in pipeline.model.encoders.children():
             for parameter in encoder.parameters():
                 parameter.zero_()
-    found = of.evaluate(pipeline, learned.rows * 4, root=learned.folder)
+    found = of.evaluate(pipeline, colour_rows(learned.folder, 400, seed=2), root=learned.folder)
     assert not any(column["used"] for test in found.details["shuffle"].values() for column in test["columns"].values())
     assert all(" ignores " in sentence for test in found.details["shuffle"].values() for sentence in test["sentences"])
 
@@ -124,7 +126,8 @@ def test_shuffling_deals_the_values_of_one_column_anew_and_leaves_the_others(lea
 
 
 def test_the_test_can_be_left_out(learned: Learned) -> None:
-    found = of.evaluate(learned.pipeline, learned.rows, root=learned.folder, config=EvaluateConfig(shuffle=False, subsets=False))
+    config = EvaluateConfig(shuffle=False, subsets=False, slices=False, calibration=False)
+    found = of.evaluate(learned.pipeline, learned.rows, root=learned.folder, config=config)
     assert found.details["shuffle"] == found.details["subsets"] == {}
     assert found.sentences() == []
 
@@ -148,9 +151,25 @@ def test_worsening_and_its_interval_by_hand() -> None:
     # of the eight rows three get worse, one gets better: d = 3×1, 1×−1, 4×0
     deviation = math.sqrt((3 * (1 - 0.25) ** 2 + (-1 - 0.25) ** 2 + 4 * 0.25**2) / 7)
     assert (found["intact"], column["shuffled"], column["worsening"]) == (0.75, 0.5, 0.25)
-    half = 1.96 * deviation / math.sqrt(8)
+    half = stats.t.ppf(0.975, 7) * deviation / math.sqrt(8)
     assert column["interval"] == pytest.approx([0.25 - half, 0.25 + half], abs=1e-12)
     assert column["used"] is False  # the interval holds 0
+
+
+def test_two_rows_tell_next_to_nothing() -> None:
+    for mixed in (["y", "y"], ["y", "x"]):
+        found = shuffle_test("t", Label(), answers(["x", "x"], ["x", "x"], mixed))
+        assert found["columns"]["a"]["verdict"] == "unclear"
+    assert shuffle_test("t", Label(), answers(["x"], ["x"], ["y"])) == {}
+
+
+def test_rows_that_belong_together_tell_less() -> None:
+    mixed = answers(["x"] * 40, ["x"] * 40, ["y"] * 20 + ["x"] * 20)
+    alone, pairs = (shuffle_test("t", Label(), mixed, clusters)["columns"]["a"] for clusters in (None, np.arange(40) // 10))
+    assert alone["verdict"] == "uses" and pairs["verdict"] == "unclear"
+    deviation = math.sqrt(4 / 3 * 4 * 5**2) / 40  # four clusters of ten rows, whose sums are 5, 5, −5, −5
+    assert pairs["interval"][1] - 0.5 == pytest.approx(stats.t.ppf(0.975, 3) * deviation)
+    assert shuffle_test("t", Label(), mixed, np.zeros(40, dtype=int)) == {}
 
 
 def test_a_clear_but_invisible_loss_is_not_called_use() -> None:

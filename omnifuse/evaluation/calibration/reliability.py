@@ -56,7 +56,8 @@ def error_intervals(
 
     That of the error is the basic one, 2·error − quantiles of the draws, cut at 0 (Davison & Hinkley 1997): an error is a sum of absolute
     values, which draws overstate once more than the rows did, and the percentile method would lie too high. It begins at 0 where the error
-    is no larger than what `chance` leaves. The other is a percentile interval.
+    is no larger than what `chance` leaves. The other is a percentile interval, and at least as wide as chance makes it for a model that is
+    right as often as it says, ±1.96·√Σ p(1 − p)/n: rows that are all right tell no spread.
 
     Args:
         confidence, right, bins: (N,).
@@ -81,9 +82,11 @@ def error_intervals(
         means.append(gaps_BK.sum(axis=1) / total_B)
     low, high = np.percentile(np.concatenate(errors), [2.5, 97.5])
     error = calibration_error(confidence, right, bins)
-    ends = np.percentile(np.concatenate(means), [2.5, 97.5])
+    gap, drawn = float((confidence - right).mean()), np.percentile(np.concatenate(means), [2.5, 97.5])
+    half = 1.96 * float(np.sqrt((confidence * (1 - confidence)).sum())) / len(right)
+    ends = min(float(drawn[0]), gap - half), max(float(drawn[1]), gap + half)
     begin = 0.0 if error <= chance else 2 * error - high
-    return [float(max(0.0, begin)), float(max(0.0, 2 * error - low))], [float(end) for end in ends]
+    return [float(max(0.0, begin)), float(max(0.0, 2 * error - low))], list(ends)
 
 
 def bin_table(confidence: np.ndarray, right: np.ndarray, bins: np.ndarray) -> list[dict[str, Any]]:

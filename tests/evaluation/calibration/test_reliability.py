@@ -146,3 +146,15 @@ def test_temperature_mends_the_error_and_keeps_the_answers() -> None:
     assert after["brier"] < before["brier"]
     assert after["right"] == before["right"]
     np.testing.assert_allclose(temper(answers.scores, 1.0), answers.scores, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "least"), [(1, 0.5), (10, 0.9), (50, 0.95)])
+def test_a_few_rows_that_are_all_right_convict_no_model(rows: int, least: float) -> None:
+    convicted = 0
+    for seed in range(100):
+        generator = np.random.default_rng([rows, seed])
+        confidence = generator.uniform(least, 1, rows)
+        right = (generator.random(rows) < confidence).astype(np.float64)
+        _, (low, high) = error_intervals(confidence, right, bins_of(confidence), None, seed)
+        convicted += low > 0 or high < 0
+    assert convicted <= 10
