@@ -69,14 +69,16 @@ def compare_answers(
             one, other = (float(np.mean([figures[name] for figures in side])) for side in plain)
             told_of: dict[str, Any] = {"ours": one, "theirs": other, "difference": one - other}
             if all(name in draws for side in drawn for draws in side):
-                ends = [np.mean([draws[name] for draws in side], axis=0) for side in drawn]
-                told_of["interval"] = interval_of(ends[0] - ends[1])
+                most = min(len(draws[name]) for side in drawn for draws in side)  # slow metrics of more labels have fewer draws
+                ends = [np.mean([draws[name][:most] for draws in side], axis=0) for side in drawn]
+                if np.isfinite(ends).all(axis=0).any():
+                    told_of["interval"] = interval_of(ends[0] - ends[1])
             metrics[name] = told_of
     by_row = [np.mean([kind.row_scores(each) for each in side], axis=0) for side in (ours, theirs)]
     difference = Rows(by_row[0] - by_row[1], clusters)
     scale = scale_of(float(by_row[1].mean()), kind.unit_of_one)
     interval, p = over_rows([difference], seed, scale), sign_flip([difference], seed)
-    metrics[kind.main]["interval"] = [interval.low, interval.high]
+    metrics[kind.main]["interval"] = [interval.low, interval.high] if math.isfinite(interval.low) else None
     sign = -1 if kind.lower_is_better else 1
     sure = p < SURE and (interval.low > 0 or interval.high < 0)
     verdict = "unclear" if not sure else "better" if sign * interval.mean > 0 else "worse"
@@ -122,7 +124,7 @@ def seed_figures(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, 
 
 def _sentence(target: str, kind: Kind, found: Mapping[str, Any], names: tuple[str, str]) -> str:
     figures = found["metrics"][kind.main]
-    ends = " to ".join(f"{end:+.4f}" for end in figures["interval"])
+    ends = " to ".join(f"{end:+.4f}" for end in figures["interval"] or []) or "one group of rows has no interval"
     one, other = told(figures["ours"]), told(figures["theirs"])
     words = f"{kind.main} {one} and {other}, difference {figures['difference']:+.4f} ({ends})"
     sure = "p < 0.001" if found["p"] < 0.001 else f"p = {found['p']:.3f}"

@@ -108,7 +108,7 @@ def sign_flip(differences: Sequence[Rows], seed: int = 0, draws: int = FLIP_DRAW
     each = each[each != 0]
     if not len(each):
         return 1.0
-    seen = abs(float(each.sum())) * (1 - 1e-9)  # sums of the same numbers in another order differ in the last digit
+    seen = abs(float(each.sum())) - 1e-9 * float(np.abs(each).sum())  # sums of the same numbers in another order differ in the last digit
     sizes, times_each = np.unique(np.abs(each), return_counts=True)  # of equal ones only how many are positive matters
     generator = np.random.default_rng(seed_of(seed, "signs"))
     far = 0

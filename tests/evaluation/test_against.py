@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -100,3 +102,25 @@ def test_only_rows_that_both_know_are_compared() -> None:
     second.truth[0] = "b"
     with pytest.raises(OmnifuseError, match="y has other values in the same rows"):
         on_common_rows([first, second], [["r0", "r1", "r2"], ["r2", "r9", "r0", "r8"]], "y")
+
+
+def test_models_that_know_other_numbers_of_labels_are_compared() -> None:
+    rows, generator = 2000, np.random.default_rng(0)
+    answers = []
+    for count in (12, 60):
+        names = [f"label {place:02}" for place in range(count)]
+        scores = generator.dirichlet(np.ones(count), rows)
+        truth = [names[place] for place in np.arange(rows) % 12]
+        answers.append(Answers(list(range(rows)), truth, [names[place] for place in scores.argmax(1)], scores, labels=names))
+    figures = compare_answers("y", Label(), answers[:1], answers[1:], np.arange(rows), ("a", "b"))["metrics"]["auroc"]
+    assert figures["interval"][0] < figures["difference"] < figures["interval"][1]
+
+
+def test_one_row_tells_no_difference() -> None:
+    one = labels(np.array([True]))
+    found = compare_answers("y", Label(), [one], [one], np.arange(1), ("a", "b"))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["sentences"] == [
+        "For y, a and b cannot be told apart on 1 rows: accuracy 1.000 and 1.000, difference +0.0000 (one group of rows has no interval),"
+        " p = 1.000."
+    ]

@@ -109,3 +109,10 @@ def test_holm_corrects_in_order_and_never_above_1():
     assert holm(ps) == pytest.approx([0.2, 0.005, 0.12, 0.12, 0.12], abs=1e-12)
     assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
     assert holm(np.array([])).tolist() == []
+
+
+def test_a_difference_of_nothing_is_as_large_as_any_other() -> None:
+    values = np.tile([1 / 3, -1 / 3, 0.1, -0.1, 0.7, -0.7], 5)[:30] / 7
+    assert sign_flip([Rows(values, np.arange(30))]) == 1.0
+    even = np.concatenate([np.full(7, 1.0), np.full(7, -1.0), np.zeros(66)])
+    assert sign_flip([Rows(even, np.arange(80))]) == 1.0
