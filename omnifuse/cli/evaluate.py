@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omnifuse.core.errors import OmnifuseError
+
 if TYPE_CHECKING:
     from omnifuse.evaluation.evaluation import Evaluation
     from omnifuse.evaluation.runs import JudgedRun
@@ -34,6 +36,10 @@ def evaluate(
     from omnifuse.cli.progress import console
     from omnifuse.evaluation.runs import compare_runs, over_runs
 
+    if data is None and root is not None:
+        raise OmnifuseError("--root is the folder of media in --data TABLE; the dataset of a run holds its own")
+    if data is not None and split != "test":
+        raise OmnifuseError("give --data TABLE or a --split of the run's own dataset, not both")
     changes: dict[str, Any] = {**({"by": by} if by else {}), **({"robustness": True} if robustness else {})}
     with ExitStack() as kept:
         ours, theirs = ([judge(run, kept, data, split, root, absent, changes) for run in some] for some in (runs, against))

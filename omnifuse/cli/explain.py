@@ -70,4 +70,6 @@ def _first_rows(pipeline: Any, run: Path, rows: Path | None, limit: int, root: P
         raise OmnifuseError(f"{rows}: has none of the columns the model reads ({', '.join(pipeline.schema.inputs)})")
     base = media_root(run, root) or source_base(rows, Path.cwd())
     taken = list(islice(iterate_rows(table, there), limit))
+    if not taken:
+        raise OmnifuseError(f"{rows}: holds no row; there is nothing to explain")
     return taken, base

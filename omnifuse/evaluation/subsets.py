@@ -105,11 +105,12 @@ def subset_test(
         `contributions` (by column `value`, `interval`, `share`), `pairs` (see `pair_information`) and `sentences`.
     """
     asked = _without(asked, target)
-    if not asked.columns or any(known not in answers.subsets for known in asked.known):
+    said = {known - {target}: told for known, told in answers.subsets.items()}
+    if not asked.columns or any(known not in said for known in asked.known):
         return {}
-    rows = len(answers.subsets[asked.known[0]].scores)
+    rows = len(said[asked.known[0]].scores)
     sign = -1.0 if kind.lower_is_better else 1.0
-    scores = {known: answers.subsets[known].scores for known in asked.known}
+    scores = {known: said[known].scores for known in asked.known}
     shares = {column: sign * share for column, share in shapley(scores, asked).items()}
     figures = _figures(
         {**{("known", known): s for known, s in scores.items()}, **{("share", c): s for c, s in shares.items()}}, clusters[:rows]
@@ -127,7 +128,7 @@ def subset_test(
         "dealt": [column for column in asked.columns if column in dealt],
         "subsets": subsets,
         "contributions": contributions,
-        "pairs": _pairs(answers.subsets, asked.columns, dealt, answers.truth[:rows]),
+        "pairs": _pairs(said, asked.columns, dealt, answers.truth[:rows]),
     }
     return {**found, "sentences": [*_sentences(target, kind, found), *_leaks(target, kind, found)]}
 

@@ -102,3 +102,14 @@ def test_runs_of_other_rows_cannot_be_compared(job: Job, here: Here) -> None:
     assert here(other, "train", "recipe.yaml", "--out", "runs/three", *SMALL).code == 0
     line = here(job.folder, "evaluate", "runs/one", "--against", "elsewhere/runs/three").line
     assert "the runs have no test row in common" in line
+
+
+def test_options_that_would_do_nothing_are_told(job: Job, here: Here, runs: list[Path]) -> None:
+    assert "--root is the folder of media in --data TABLE" in here(job.folder, "evaluate", "runs/one", "--root", ".").line
+    line = here(job.folder, "evaluate", "runs/one", "--data", "rows.csv", "--split", "train").line
+    assert "give --data TABLE or a --split of the run's own dataset, not both" in line
+
+
+def test_a_table_without_rows_cannot_be_explained(job: Job, here: Here, runs: list[Path]) -> None:
+    (job.folder / "empty.csv").write_text("picture,question,size,shop,answer\n", encoding="utf-8")
+    assert "empty.csv: holds no row; there is nothing to explain" in here(job.folder, "explain", "runs/one", "empty.csv").line

@@ -12,9 +12,11 @@ import pytest
 
 import omnifuse as of
 from omnifuse.core.seeds import seed_of
+from omnifuse.evaluation.answers import Answers, Told
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import Evaluation
-from omnifuse.evaluation.subsets import coalitions, pair_information, shapley
+from omnifuse.evaluation.kinds.label import Label
+from omnifuse.evaluation.subsets import coalitions, pair_information, shapley, subset_test
 from tests.evaluation.conftest import Learned
 
 
@@ -152,3 +154,13 @@ def test_fewer_rows_can_be_asked(learned: Learned) -> None:
     few = EvaluateConfig(subset_rows=20, shuffle=False)
     found = of.evaluate(learned.pipeline, learned.rows, root=learned.folder, config=few).details["subsets"]["answer"]
     assert found["rows"] == 20
+
+
+def test_a_column_that_is_asked_for_as_well_is_no_part_of_its_own_answer_among_many() -> None:
+    columns, asked, rows = [f"c{i}" for i in range(7)], coalitions([f"c{i}" for i in range(7)]), np.arange(40)
+    told = {known: (rows < 4 * len(known - {"c3"})).astype(np.float64) for known in asked.known}
+    subsets = {known: Told(right, right, np.empty(0)) for known, right in told.items()}
+    answers = Answers(rows.tolist(), ["yes"] * 40, ["yes"] * 40, subsets=subsets)
+    found = subset_test("c3", Label(), answers, asked, (), rows)
+    assert list(found["contributions"]) == [name for name in columns if name != "c3"]
+    assert [each["value"] for each in found["contributions"].values()] == pytest.approx([0.1] * 6)

@@ -9,13 +9,13 @@ from typing import Any
 from omnifuse.core.atomic import write_text
 from omnifuse.evaluation.evaluation import Evaluation
 from omnifuse.evaluation.report.names import metric_name
-from omnifuse.page.words import figure, span
+from omnifuse.page.words import counted, figure, span
 
 
 def write_markdown(run: Path, name: str, evaluation: Evaluation) -> Path:
     """Write `report.md` beside `report.html`; of other rows than the test split, `report-NAME.md`. Returns its path."""
-    lines = [f"# {name}", "", f"{evaluation.split}: {evaluation.rows:,} rows.", ""]
-    lines += [f"- {sentence}" for sentence in evaluation.sentences()]
+    lines = [f"# {_safe(name)}", "", f"{_safe(evaluation.split)}: {counted(evaluation.rows, 'row')}.", ""]
+    lines += [f"- {_safe(sentence)}" for sentence in evaluation.sentences()]
     for target, metrics in evaluation.metrics.items():
         details = {key: each[target] for key, each in evaluation.details.items() if target in each}
         lines += ["", f"## {_safe(target)}", ""]
