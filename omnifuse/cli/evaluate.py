@@ -92,13 +92,16 @@ def write(judged: JudgedRun) -> Path:
 
 def summary(evaluation: Evaluation) -> str:
     """The figures and the tests in a few lines."""
+    from omnifuse.page.words import counted, figure
+
     lines = []
     for target, metrics in evaluation.metrics.items():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         floor = evaluation.details["floor"][target]
         metric, value = list(floor.items())[1]
-        lines.append(f"{target} ({evaluation.rows:,} {evaluation.split} rows): {figures}")
-        how = floor.get("how") or f"always answering {floor['answer']}"
+        lines.append(f"{target} ({counted(evaluation.rows, 'row')}, {evaluation.split}): {figures}")
+        answer = figure(floor["answer"]) if isinstance(floor["answer"], float) else floor["answer"]
+        how = floor.get("how") or f"always answering {answer}"
         lines.append(f"  floor: {how} gives {metric} {value:.4f}")
     return "\n".join([*lines, *evaluation.sentences()])
 

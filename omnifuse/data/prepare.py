@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -29,7 +29,7 @@ from omnifuse.data.scan import MISSING, Counts, Scanner
 from omnifuse.data.sources import read_source, source_base, source_fingerprint, source_name
 from omnifuse.data.staging import STRATUM, TIME, Staging
 from omnifuse.data.store import Store, reader_of
-from omnifuse.data.table import Table, iterate_rows, select_columns, with_origins
+from omnifuse.data.table import Table, iterate_rows, select_columns, with_absent, with_origins
 
 Progress = Callable[[int], None]
 FILES = "files.parquet"
@@ -57,6 +57,7 @@ def prepare(
     root: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    lacking: Collection[str] = (),
 ) -> Dataset:
     """Turn sources into a dataset; reuse what has not changed.
 
@@ -73,6 +74,7 @@ def prepare(
         root: folder of relative media paths; by default the folder of each source.
         seed: seed of the splits.
         progress: called with the number of rows read since the last call.
+        lacking: columns of the sources that they need not have; they are absent then.
 
     Raises:
         OmnifuseError: unknown column, media of role `meta`, unreadable value (with row and column), empty split, too many bad rows.
@@ -87,7 +89,7 @@ def prepare(
     runner = make_runner(config.runner, config.ray_address)
     folders = _folders([source_name(source) for source in by_split.values()])
     parts = [
-        _open_part(split, source, folder, schema, config, base, root)
+        _open_part(split, source, folder, schema, config, base, root, lacking)
         for (split, source), folder in zip(by_split.items(), folders, strict=True)
     ]
     for part in parts:
@@ -110,7 +112,16 @@ def prepare(
     return Dataset.open(version)
 
 
-def _open_part(split: Split | None, source: Any, folder: str, schema: Schema, config: DataConfig, base: Path, root: Path | None) -> Part:
+def _open_part(
+    split: Split | None,
+    source: Any,
+    folder: str,
+    schema: Schema,
+    config: DataConfig,
+    base: Path,
+    root: Path | None,
+    lacking: Collection[str],
+) -> Part:
     """Read a source, cut it into windows, join the others to it."""
     table, told = read_source(source, base), {}
     name = source_name(source)
@@ -128,7 +139,7 @@ def _open_part(split: Split | None, source: Any, folder: str, schema: Schema, co
         rooted = _rooted(opened[-1][1], join, schema, root or source_base(join.source, base))
         table, report = join_table(table, join, rooted, name=other)
         told.setdefault("joins", []).append(report)
-    return Part(split, table, name, root or source_base(source, base), opened, told)
+    return Part(split, with_absent(table, lacking), name, root or source_base(source, base), opened, told)
 
 
 def _folders(names: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,16 @@ def with_origins(table: Table, name: str, folder: str = "") -> Table:
         return ({**row, READ_FROM: f"{folder}{row.get(READ_FROM) or f'{name}:{number}'}"} for number, row in rows)
 
     return replace(table, select=select, has_origins=True)
+
+
+def with_absent(table: Table, names: Collection[str]) -> Table:
+    """The table with these columns, too; those that it does not have are absent in every row."""
+    missing = [name for name in names if name not in table.column_names]
+
+    def select(columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        return iterate_rows(table, [column for column in columns if column not in missing])
+
+    return replace(table, column_names=[*table.column_names, *missing], select=select, arrow=None) if missing else table
 
 
 def select_columns(table: Table, names: Sequence[str]) -> Table:

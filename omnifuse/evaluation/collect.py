@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from omnifuse.evaluation.answers import Answers, Told, join_answers
 from omnifuse.evaluation.asking import CHUNK, Asker
 from omnifuse.pipeline.features import EncodedRows
 from omnifuse.pipeline.pipeline import Pipeline
+
+WRITTEN = 256  # rows whose texts are written anew with a column shuffled or hidden, for that takes a step a token
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,36 @@ def _tell_shuffled(
     """Add to what was said of these rows how they are scored with each column shuffled."""
     for column in columns:
         generator = torch.Generator().manual_seed(seed_of(seed, "shuffle", column, part[0]))
-        others = [name for name in said if name != column]
-        for name, scores in asker.scores(encoded.shuffled(column, generator), part, others).items():
-            said[name].shuffled[column] = scores
+        mixed = encoded.shuffled(column, generator)
+        for names, count in _by_rows(asker, said, part):
+            others = [name for name in names if name != column]
+            for name, scores in asker.scores(mixed.first(count), part[:count], others).items():
+                said[name].shuffled[column] = scores
 
 
 def _tell_subsets(
     asker: Asker, encoded: EncodedRows, part: np.ndarray, subsets: Subsets, columns: frozenset[str], said: dict[str, Answers], seed: int
 ) -> None:
     """Add to what was said of these rows, and more, what is told of them when only some columns are known."""
-    whole = {name: said[name].at(range(sum(row <= part[-1] for row in said[name].rows))) for name in said if asker.targets[name].predicts}
-    for known in subsets.known:
-        told = whole if known >= columns else asker.ask(subsets.hide(encoded, known, seed + int(part[0])), part, whole)
-        for name, answers in told.items():
-            if answers.truth:
-                kind = asker.targets[name].kind
-                surprise = kind.surprise(answers)
-                support = kind.support(answers, whole[name].predicted)
-                said[name].subsets[known] = Told(kind.row_scores(answers), support, np.empty(0) if surprise is None else surprise)
+    for names, count in _by_rows(asker, said, part):
+        rows, some = part[:count], encoded.first(count)
+        whole = {
+            name: said[name].at(range(sum(row <= rows[-1] for row in said[name].rows))) for name in names if asker.targets[name].predicts
+        }
+        for known in subsets.known:
+            told = whole if known >= columns else asker.ask(subsets.hide(some, known, seed + int(part[0])), rows, whole)
+            for name, answers in told.items():
+                if answers.truth:
+                    kind = asker.targets[name].kind
+                    surprise = kind.surprise(answers)
+                    support = kind.support(answers, whole[name].predicted)
+                    said[name].subsets[known] = Told(kind.row_scores(answers), support, np.empty(0) if surprise is None else surprise)
+
+
+def _by_rows(asker: Asker, names: Iterable[str], part: np.ndarray) -> Iterator[tuple[list[str], int]]:
+    """Targets with the number of these rows that are asked again: all of them, but of texts the first 256 alone."""
+    written = [name for name in names if asker.targets[name].tells == "text"]
+    if quick := [name for name in names if name not in written]:
+        yield quick, len(part)
+    if written and part[0] == 0:
+        yield written, min(WRITTEN, len(part))

@@ -29,7 +29,7 @@ from omnifuse.evaluation.robustness.curves import robustness
 from omnifuse.evaluation.shuffle import shuffle_test
 from omnifuse.evaluation.slices.slices import find_slices
 from omnifuse.evaluation.subsets import subset_test, subsets_for
-from omnifuse.page.words import counted
+from omnifuse.page.words import counted, listed
 from omnifuse.pipeline.calibration import Calibration
 from omnifuse.pipeline.pipeline import Pipeline
 
@@ -51,6 +51,7 @@ class Evaluation:
         answers: by target, every answer (not written to disk).
         calibration: what the validation split told, where the model was calibrated.
         validation: its metrics there.
+        lacking: columns that no row has.
     """
 
     split: str
@@ -60,11 +61,13 @@ class Evaluation:
     answers: dict[str, Answers] = field(repr=False, default_factory=dict)
     calibration: Calibration | None = field(repr=False, default=None)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
         """What the tests say, in plain words."""
         told = [line for key in TELLING for test in self.details.get(key, {}).values() for line in test.get("sentences", [])]
-        return [*told, *self.details.get("drift", {}).get("sentences", [])]
+        lacking = [f"No row has a value in {listed(self.lacking)}."] if self.lacking else []
+        return [*lacking, *told, *self.details.get("drift", {}).get("sentences", [])]
 
     def save(self, run: Path) -> None:
         """Write `metrics.json` (other splits in it are kept), `evaluation.json`, or `evaluation-NAME.json` of other rows than test, and of
@@ -122,12 +125,18 @@ def evaluate(
 
 
 def as_dataset(data: Any, schema: Schema, store: Path, root: str | Path | None = None) -> Dataset:
-    """Prepare rows that are all to be evaluated, in a folder of their own; columns of role `meta` may be missing."""
-    if schema.meta:
-        there = read_table(data).column_names
-        schema = Schema([schema[name] for name in schema if name not in schema.meta or schema[name].source in there])
+    """Prepare rows that are all to be evaluated, in a folder of their own.
+
+    Inputs that the table does not have are absent, as in `predict`; columns of role `meta` are left out then.
+
+    Raises:
+        OmnifuseError: a target that the table does not have, or what `prepare` raises.
+    """
+    there = read_table(data).column_names
+    schema = Schema([schema[name] for name in schema if name not in schema.meta or schema[name].source in there])
     everything = DataConfig(source="", split=SplitConfig(validation=0, test=0), bad_values="error")
-    dataset = prepare(data, schema, everything, store=store, root=Path(root) if root else None)
+    lacking = [schema[name].source for name in schema.inputs if name not in schema.targets]
+    dataset = prepare(data, schema, everything, store=store, root=Path(root) if root else None, lacking=lacking)
     return dataset.split("train")
 
 
@@ -152,15 +161,17 @@ def _judge(
         absent=absent,
         subsets=subsets if config.subsets and len(asked.columns) > 1 else None,
     )
+    answers = {target: given for target, given in answers.items() if given.truth}
+    if not answers:
+        raise OmnifuseError(f"no row of the {split} split has a value in the target {' or '.join(pipeline.schema.targets)}")
     for target, given in answers.items():
         _check_finite(target, given)
     named = f"{split} without {', '.join(dict.fromkeys(absent))}" if absent else split
     found = Evaluation(named, len(rows), {}, {key: {} for key in ("intervals", "floor", *TESTS, *TABLES)}, answers)
+    found.lacking = [name for name in pipeline.schema.used if name not in absent and rows.absent(name) == len(rows)]
     _calibrate(found, pipeline, rows, config, seed)
     patterns, shared = patterns_and_groups(pipeline, rows, answers) if config.calibration and not absent else ({}, {})
     for target, given in answers.items():
-        if not given.truth:
-            raise OmnifuseError(f"no row of the {split} split has a value in the target {target}")
         kind, groups = kind_of(pipeline.head_config(target)), groups_of(rows, given)
         clusters, details = clusters_of(groups, len(given.truth)), found.details
         found.metrics[target] = kind.metrics(given)

@@ -184,9 +184,9 @@ def test_rows_without_any_target_are_refused(learned: Learned) -> None:
     assert "\n" not in message
 
 
-def test_rows_without_one_of_the_targets_name_it(learned: Learned) -> None:
-    with pytest.raises(OmnifuseError, match="no row of the test split has a value in the target answer"):
-        of.evaluate(learned.pipeline, [{**row, "answer": None} for row in learned.rows], root=learned.folder)
+def test_rows_without_any_target_name_them(learned: Learned) -> None:
+    with pytest.raises(OmnifuseError, match="no row is left: none of 120 has a value in a target"):
+        of.evaluate(learned.pipeline, [{**row, "answer": None, "price": None} for row in learned.rows], root=learned.folder)
 
 
 def test_a_table_without_the_column_of_a_target_names_it(learned: Learned) -> None:
@@ -260,3 +260,13 @@ def test_two_evaluations_give_the_same_files(learned: Learned, judged: Evaluatio
         evaluation.save(tmp_path / name)
     for file in ("metrics.json", "evaluation.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_table_may_lack_inputs_and_say_nothing_of_a_target(learned: Learned) -> None:
+    rows = [{**{name: value for name, value in row.items() if name != "shop"}, "price": None} for row in learned.rows]
+    found = of.evaluate(learned.pipeline, rows, root=learned.folder, config=QUICK)
+    assert list(found.metrics) == ["answer"]
+    assert found.lacking == ["shop", "price"]
+    assert found.sentences()[0] == "No row has a value in shop and price."
+    emptied = [{**row, "shop": None, "price": None} for row in learned.rows]
+    assert found.metrics == of.evaluate(learned.pipeline, emptied, root=learned.folder, config=QUICK).metrics
