@@ -40,7 +40,7 @@ def test_the_demo_works_offline_twice_in_a_row(tmp_path: Path) -> None:
         assert out.count(step) == 2, step
     assert "48,248 rows" in out
     assert "5,000 different media files" in out
-    assert "answer (9,673 test rows): accuracy" in out
+    assert "answer (9,673 rows, test): accuracy" in out
     assert f"Report: {(run / 'report.html').resolve()}" in out
     assert (run / "report.html").stat().st_size > 0
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]["answer"]
