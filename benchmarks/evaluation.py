@@ -3,8 +3,9 @@
     python -m benchmarks.evaluation [--threads 2] [--repeats 3]
 
 Trains the recipe easy_vqa (two minutes), then times, over its 9,673 test questions and in turns: a bare pass (batches of 512 through the
-loader, the encoders, fusion and head, predictions thrown away) and `of.evaluate` with the defaults and `write_report`. And a model of four
-columns of pictures that differ in every row: all sixteen subsets in one `collect`, beside one bare pass. Keeps results/evaluation.jsonl.
+loader, the encoders, fusion and head, predictions thrown away) and `of.evaluate` with the defaults and `write_report`. And models of a
+picture, a sound, a text and a series that differ in every row: all sixteen subsets in one `collect`, beside one bare pass, with a fusion of
+pooled columns (`concat`) and with one that attends over all tokens (`joint`). Keeps results/evaluation.jsonl.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.recipes import write_recipe
 from omnifuse.train.fit import prepare_recipe, train
 
-BATCH, PICTURES, COLUMNS = 512, 1024, 4
+BATCH, ROWS = 512, 512
 
 
 def main() -> None:
@@ -43,9 +44,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as name:
-        for found in (report_cost(Path(name), arguments.repeats), subsets_cost(Path(name), arguments.repeats)):
-            print(found)
-            keep("evaluation", found)
+        folder, repeats = Path(name), arguments.repeats
+        for fusion in ("concat", "joint"):
+            keep("evaluation", subsets_cost(folder, fusion, repeats))
+        keep("evaluation", report_cost(folder, repeats))
 
 
 def bare_pass(pipeline: Pipeline, rows: Dataset) -> None:
@@ -96,27 +98,32 @@ def report_cost(folder: Path, repeats: int) -> dict[str, Any]:
     return {"what": "default report of easy_vqa", "rows": len(rows), "seconds": times, "ratio_evaluate": ratio}
 
 
-def subsets_cost(folder: Path, repeats: int) -> dict[str, Any]:
-    """All sixteen subsets of four columns of pictures that differ in every row, beside a bare pass over the same rows."""
+def subsets_cost(folder: Path, fusion: str, repeats: int) -> dict[str, Any]:
+    """All sixteen subsets of four columns whose values differ in every row, beside a bare pass over the same rows."""
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
-    for row in range(PICTURES):
-        places = [folder / f"{row}-{column}.png" for column in range(COLUMNS)]
-        for place in places:
-            Image.fromarray(random.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(place)
-        rows.append({**{f"view{i}": str(place) for i, place in enumerate(places)}, "answer": "ab"[row % 2]})
-    columns = {**{f"view{i}": "image" for i in range(COLUMNS)}, "answer": {"modality": "category", "role": "target"}}
-    settings = {"model.modality_dropout": 0.3, "train.epochs": 1}
-    pipeline = of.fit(rows[:200], columns=columns, settings=settings, out=folder / "views")
+    words = [f"word{i}" for i in range(200)]
+    (folder / "pictures").mkdir(exist_ok=True)
+    for row in range(ROWS):
+        place = folder / "pictures" / f"{row}.png"
+        Image.fromarray(random.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(place)
+        sound = {"array": random.normal(0, 0.1, 16_000).astype(np.float32), "sampling_rate": 16_000}
+        text, series = " ".join(random.choice(words, 24)), {f"x{i}": random.normal(size=100).tolist() for i in range(6)}
+        rows.append({"picture": str(place), "sound": sound, "text": text, "motion": series, "answer": "ab"[row % 2]})
+    columns = {"picture": "image", "sound": "audio", "text": "text", "motion": "series"}
+    schema: dict[str, Any] = {**columns, "answer": {"modality": "category", "role": "target"}}
+    settings = {"model.fusion": fusion, "model.modality_dropout": 0.3, "train.epochs": 1}
+    pipeline = of.fit(rows[:200], columns=schema, settings=settings, out=folder / f"four-{fusion}")
     data = as_dataset(rows, pipeline.schema, folder / "store")
-    _, subsets = subsets_for(pipeline, PICTURES, (), 0)
+    _, subsets = subsets_for(pipeline, ROWS, (), 0)
     times = in_turns(
         repeats,
         bare=lambda: bare_pass(pipeline, data),
         subsets=lambda: collect(pipeline, data, batch_size=BATCH, subsets=subsets),
     )
     ratio = round(times["subsets"] / times["bare"], 2)
-    return {"what": f"{len(subsets.known)} subsets of {COLUMNS} columns", "rows": len(data), "seconds": times, "ratio_subsets": ratio}
+    what = f"{len(subsets.known)} subsets of {len(columns)} columns, {fusion}"
+    return {"what": what, "rows": len(data), "seconds": times, "ratio_subsets": ratio}
 
 
 if __name__ == "__main__":

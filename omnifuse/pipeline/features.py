@@ -36,9 +36,12 @@ class EncodedRows:
         return {name: self.tokens[name].select(self.index[name][rows]) for name in self.tokens}
 
     def without(self, columns: Collection[str]) -> EncodedRows:
-        """The same rows with the values of these columns absent."""
-        tokens = {name: each.keep(each.present & False) if name in columns else each for name, each in self.tokens.items()}
-        return EncodedRows(tokens, self.index)
+        """The same rows with the values of these columns absent: one masked token stands for all, so that fusion does no work for them."""
+        tokens = {
+            name: Tokens(each.values[:1, :1], each.mask[:1, :1] & False) if name in columns else each for name, each in self.tokens.items()
+        }
+        index = {name: torch.zeros_like(each) if name in columns else each for name, each in self.index.items()}
+        return EncodedRows(tokens, index)
 
     def first(self, count: int) -> EncodedRows:
         """The first so many of the rows."""

@@ -137,7 +137,7 @@ def test_another_table_is_evaluated_under_its_own_name(job: Job, here: Here) -> 
     before = json.loads((job.folder / "runs/one/metrics.json").read_text(encoding="utf-8"))
     ended = here(job.folder, "evaluate", "runs/one", "--data", "later.csv")
     assert ended.code == 0, ended.err
-    assert "(30 later.csv rows)" in ended.out
+    assert "(30 rows, later.csv)" in ended.out
     after = json.loads((job.folder / "runs/one/metrics.json").read_text(encoding="utf-8"))
     assert after["test"] == before["test"]
     assert after["later.csv"]["answer"]["accuracy"] >= 0
