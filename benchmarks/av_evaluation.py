@@ -4,7 +4,8 @@
 
 Trains the recipe av_digits_degraded (two minutes), then: subsets, contributions and curves under damage on its 2,000 test pairs; and
 coverage by what a row has: of the test pairs a quarter loses its picture and a quarter its sound, then they are divided at random into
-rows to calibrate with and rows to test, twenty times. Writes docs/results/av_evaluation.md.
+rows to calibrate with and rows to test, twenty times; how many are independent is told by pictures, sounds and clips. Writes
+docs/results/av_evaluation.md.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import torch
 
 import omnifuse as of
 from benchmarks.results import keep, kept
-from omnifuse.data.dataset import Dataset
+from omnifuse.data.dataset import GROUP, Dataset
 from omnifuse.evaluation.answers import Answers
 from omnifuse.evaluation.calibration.calibration import calibrate, judge_calibration, patterns_and_groups
 from omnifuse.evaluation.collect import collect
 from omnifuse.evaluation.config import EvaluateConfig
 from omnifuse.evaluation.evaluation import as_dataset, evaluate
+from omnifuse.evaluation.intervals import clusters_of
 from omnifuse.evaluation.kinds import kind_of
 from omnifuse.pipeline.pipeline import Pipeline
 from omnifuse.recipes import write_recipe
@@ -61,22 +63,28 @@ def divided(pipeline: Pipeline, test: Dataset, folder: Path, divisions: int) -> 
     """For each division at random of the test pairs, some without a picture or a sound, the coverage by what a row has."""
     columns = pipeline.schema.inputs
     values = {name: raw_values(test, name, np.arange(len(test))) for name in (*columns, TARGET)}
-    lost = np.random.default_rng(0).choice([None, *columns], len(test), p=[0.5, 0.25, 0.25])
-    rows = [{name: None if name == lost[row] else each[row] for name, each in values.items()} for row in range(len(test))]
+    lost = np.random.default_rng(0).choice(len(columns) + 2, len(test))  # a quarter without each of both columns
+    rows = [
+        {name: None if name in columns and columns.index(name) == lost[row] else each[row] for name, each in values.items()}
+        for row in range(len(test))
+    ]
     data = as_dataset(rows, pipeline.schema, folder / "store")
     answers = collect(pipeline, data, batch_size=512)
     patterns, groups = (each[TARGET] for each in patterns_and_groups(pipeline, data, answers))
+    given = [int(origin.rpartition(":")[2]) - 1 for origin in data.origins(answers[TARGET].rows)]  # which test pair each row was
+    clips = clusters_of(test.take(given, [GROUP])[GROUP], len(given))
+    groups = [*groups, clips]
     kind, found = kind_of(pipeline.head_config(TARGET)), []
     for division in range(divisions):
         order = np.random.default_rng(division).permutation(len(answers[TARGET].rows))
         halves = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
-        parts: list[tuple[Answers, list[Any], list[np.ndarray]]] = [
+        parts: list[tuple[Answers, list[Any], list[Any]]] = [
             (answers[TARGET].at(half), [patterns[row] for row in half], [code[half] for code in groups]) for half in halves
         ]
-        given, own_patterns, own_groups = parts[0]
-        known = calibrate(pipeline, {TARGET: given}, {TARGET: own_patterns}, {TARGET: own_groups})
-        given, own_patterns, own_groups = parts[1]
-        found.append(judge_calibration(known, TARGET, kind, given, own_patterns, own_groups)["coverage"])
+        said, own_patterns, own_groups = parts[0]
+        known = calibrate(pipeline, {TARGET: said}, {TARGET: own_patterns}, {TARGET: own_groups})
+        said, own_patterns, own_groups = parts[1]
+        found.append(judge_calibration(known, TARGET, kind, said, own_patterns, own_groups)["coverage"])
     return found
 
 
