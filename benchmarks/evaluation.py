@@ -45,8 +45,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as name:
         folder, repeats = Path(name), arguments.repeats
-        for fusion in ("concat", "joint"):
-            keep("evaluation", subsets_cost(folder, fusion, repeats))
+        for fusion, capacity in (("concat", "small"), ("joint", "small"), ("joint", "base")):
+            keep("evaluation", subsets_cost(folder, fusion, capacity, repeats))
         keep("evaluation", report_cost(folder, repeats))
 
 
@@ -98,7 +98,7 @@ def report_cost(folder: Path, repeats: int) -> dict[str, Any]:
     return {"what": "default report of easy_vqa", "rows": len(rows), "seconds": times, "ratio_evaluate": ratio}
 
 
-def subsets_cost(folder: Path, fusion: str, repeats: int) -> dict[str, Any]:
+def subsets_cost(folder: Path, fusion: str, capacity: str, repeats: int) -> dict[str, Any]:
     """All sixteen subsets of four columns whose values differ in every row, beside a bare pass over the same rows."""
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
@@ -112,8 +112,10 @@ def subsets_cost(folder: Path, fusion: str, repeats: int) -> dict[str, Any]:
         rows.append({"picture": str(place), "sound": sound, "text": text, "motion": series, "answer": "ab"[row % 2]})
     columns = {"picture": "image", "sound": "audio", "text": "text", "motion": "series"}
     schema: dict[str, Any] = {**columns, "answer": {"modality": "category", "role": "target"}}
-    settings = {"model.fusion": fusion, "model.modality_dropout": 0.3, "train.epochs": 1}
-    pipeline = of.fit(rows[:200], columns=schema, settings=settings, out=folder / f"four-{fusion}")
+    names = {"picture": "cnn", "sound": "mel_cnn", "text": "transformer", "motion": "conv1d"}
+    encoders = {column: {"name": name, "capacity": capacity} for column, name in names.items()}
+    settings = {"model.encoders": encoders, "model.fusion": fusion, "model.modality_dropout": 0.3, "train.epochs": 1}
+    pipeline = of.fit(rows[:200], columns=schema, settings=settings, out=folder / f"four-{fusion}-{capacity}")
     data = as_dataset(rows, pipeline.schema, folder / "store")
     _, subsets = subsets_for(pipeline, ROWS, (), 0)
     times = in_turns(
@@ -122,7 +124,7 @@ def subsets_cost(folder: Path, fusion: str, repeats: int) -> dict[str, Any]:
         subsets=lambda: collect(pipeline, data, batch_size=BATCH, subsets=subsets),
     )
     ratio = round(times["subsets"] / times["bare"], 2)
-    what = f"{len(subsets.known)} subsets of {len(columns)} columns, {fusion}"
+    what = f"{len(subsets.known)} subsets of {len(columns)} columns, {capacity} encoders, {fusion}"
     return {"what": what, "rows": len(data), "seconds": times, "ratio_subsets": ratio}
 
 
