@@ -18,6 +18,7 @@ from omnifuse.evaluation.kinds.kind import Kind
 from omnifuse.evaluation.metrics import LOWER_IS_BETTER
 from omnifuse.evaluation.weighing import means
 from omnifuse.evaluation.words import told
+from omnifuse.page.words import listed
 from omnifuse.pipeline.pipeline import Pipeline
 
 EXACT = 5  # columns of which all subsets are asked
@@ -193,12 +194,10 @@ def _sentences(target: str, kind: Kind, found: Mapping[str, Any]) -> list[str]:
     order = sorted(found["contributions"].items(), key=lambda item: -item[1]["value"])
     if order[0][1]["interval"][0] <= 0:
         return [f"For {target}, no column surely contributes: {kind.main} is {told(every)} with all, and {told(none)} with none."]
-    shares = ", ".join(
-        f"{column} {share['value'] / sum(max(0.0, other['value']) for _, other in order):.0%}"
-        if share["interval"][0] > 0
-        else f"{column} nothing sure"
-        for column, share in order
-    )
+    whole = sum(max(0.0, share["value"]) for _, share in order)
+    sure = [f"{column} {share['value'] / whole:.0%}" for column, share in order if share["interval"][0] > 0]
+    unsure = [column for column, share in order if share["interval"][0] <= 0]
+    shares = ", ".join(sure) + (f"; nothing sure of {listed(unsure, 3)}" if unsure else "")
     way = "from" if kind.main not in LOWER_IS_BETTER else "down from"
     return [f"For {target}, of what the columns bring ({kind.main} {way} {told(none)} to {told(every)}): {shares}."]
 
