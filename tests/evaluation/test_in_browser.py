@@ -38,6 +38,16 @@ LOOK = """
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def started() -> None:
+    """Skip where Chromium is there and cannot start, as in some containers."""
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "about:blank"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"Chromium does not start here: {error}")
+
+
 @pytest.fixture(scope="module")
 def page(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with everything in it."""
