@@ -12,7 +12,7 @@ import torch
 
 from omnifuse.data.annotate.tasks import Suggest, Suggestion
 from omnifuse.data.loader import RawRows
-from omnifuse.pipeline.features import chunks, encode_rows
+from omnifuse.pipeline.features import ask_heads, chunks, encode_rows
 from omnifuse.pipeline.pipeline import CHUNK, Pipeline
 
 
@@ -33,20 +33,22 @@ class Said:
 
 @torch.inference_mode()
 def ask(pipeline: Pipeline, rows: RawRows, batch_size: int = 256) -> Said:
-    """Answers, probabilities and embeddings of some rows; they are held in memory, the rows' values are not."""
+    """Answers, probabilities and embeddings of some rows; they are held in memory, the rows' values are not.
+
+    A column of role `both` is hidden when it is asked for; what is drawn has no answer.
+    """
     loader = pipeline.loader(rows)
     tells = {name: pipeline.head_config(name).tells for name in pipeline.schema.targets}
-    answering = [name for name in tells if tells[name] != "embedding"]
+    answering = [name for name in tells if tells[name] != "embedding" and pipeline.model.head(name).predicts]
     answers: dict[str, list[Any]] = {name: [] for name in answering}
     scores: dict[str, list[torch.Tensor]] = {name: [] for name in answering if tells[name] in ("label", "number", "quantiles")}
     embeddings: list[torch.Tensor] = []
     with pipeline.evaluating():
         for part in chunks(len(rows), CHUNK):
             encoded = encode_rows(pipeline.model, loader, part, pipeline.device, batch_size)
-            for start in range(0, len(encoded), batch_size):
-                fused = pipeline.model.fuse(encoded.select(slice(start, start + batch_size)))
-                embeddings.append(fused.pooled.float().cpu())
-                predictions = pipeline.model.answers(pipeline.model.outputs(fused))
+            for some, outputs in ask_heads(pipeline.model, pipeline.schema, encoded, answering, batch_size):
+                embeddings.append(pipeline.model.fuse(encoded.select(some)).pooled.float().cpu())
+                predictions = pipeline.model.answers(outputs)
                 for name in answering:
                     answer = pipeline.model.head(name).answer(predictions[name].cpu())
                     answers[name] += pipeline.processors[name].decode(answer)
