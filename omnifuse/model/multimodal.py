@@ -47,6 +47,7 @@ class MultimodalModel(nn.Module):
         self.may_lack = {n: spec.optional or dropped[n] > 0 or n in targets for n, spec in inputs.items()}
         self.fusion = FUSIONS.build(config.fusion, self.may_lack, config.dim, *shared.get("model.fusion", []))
         self.heads = ColumnModules({name: _head(config, name, spec, shared) for name, spec in targets.items()})
+        self.fusion.pooled_only = not any(self.head(name).reads_tokens for name in self.heads)
         self.unimodal = _unimodal(config, inputs, targets) if config.unimodal else None
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:

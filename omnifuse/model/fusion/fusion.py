@@ -16,7 +16,12 @@ class Fusion(nn.Module, ABC):
 
     A subclass is built as `Class(config, columns, dim)`: the options, a mapping from column to whether it may be
     absent, and the width D. Shapes: B rows, T tokens of a column, M columns, D width.
+
+    Attributes:
+        pooled_only: set where no head reads `Fused.tokens`, so that a fusion may leave out those that the pooled vector is not made of.
     """
+
+    pooled_only: bool = False
 
     @abstractmethod
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:

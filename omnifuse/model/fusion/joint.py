@@ -19,7 +19,8 @@ class Joint(Fusion):
     Every token sees every other, so modalities meet in the first layer. Learned c_m tell the columns apart.
 
     Source: single-stream, VL-BERT (Su et al. 2020, arXiv 1908.08530), with QK-norm and latents instead of a class token.
-    Absent: its tokens are masked as keys; latents are always there, so a row without any column reads them alone.
+    Where no head reads tokens, the last block makes the latents alone. Absent: its tokens are masked as keys; latents are always
+    there, so a row without any column reads them alone.
     """
 
     def __init__(self, config: JointConfig, columns: Mapping[str, bool], dim: int) -> None:
@@ -38,5 +39,6 @@ class Joint(Fusion):
         x_BMD = torch.cat([self.latents.to(marked[0].dtype).expand(rows, -1, -1), *marked], dim=1)
         always_BL = torch.ones(rows, count, dtype=torch.bool, device=x_BMD.device)
         mask_BM = torch.cat([always_BL, *(part.mask for part in parts)], dim=1)
-        h_BMD = self.transformer(x_BMD, mask_BM)
+        h_BMD = self.transformer(x_BMD, mask_BM, count if self.pooled_only else None)
+        mask_BM = mask_BM[:, : h_BMD.shape[1]]
         return Fused(torch.where(mask_BM.unsqueeze(-1), h_BMD, 0), mask_BM, h_BMD[:, :count].mean(dim=1))

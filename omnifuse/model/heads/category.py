@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from omnifuse.model.heads.sampling import RowNoise, Sampling, draw_one
 
 class CategoryHead(Head):
     """Logits (B, K) of the labels; loss −log softmax(logits)[label]."""
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: CategoryHeadConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: number K of labels; dim: width D."""

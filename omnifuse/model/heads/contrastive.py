@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ class ContrastiveHead(Head):
     u = norm to length 1 of W·norm(z) of what is fused, v the same of the mean of the target's tokens. Shapes: output (B, E).
     Absent: rows without target are nobody's negatives. There is no answer without candidates to choose from.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: ContrastiveHeadConfig, spec: ValueSpec, dim: int, encoder: nn.Module) -> None:
         """Args: config: options; spec: of the target; dim: width D; encoder: values of the target → tokens."""

@@ -28,9 +28,11 @@ class Head(nn.Module, ABC):
 
     Attributes:
         predicts: whether it has one best answer; a head that only draws samples has none.
+        reads_tokens: whether it reads `Fused.tokens`, and not the pooled vector alone.
     """
 
     predicts: ClassVar[bool] = True
+    reads_tokens: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, fused: Fused) -> Any:

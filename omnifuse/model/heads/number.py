@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,6 +23,8 @@ class NumberHead(Head):
     never cross. Source: quantile regression (Koenker & Bassett 1978, Econometrica 46:33–50). The answer is the one whose
     level is nearest to the median.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: NumberHeadConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: of the target; dim: width D."""

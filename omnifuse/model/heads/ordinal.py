@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,8 @@ class OrdinalHead(Head):
     calibrated as those of the category head are. As in CORAL, the answer is the label up to which half of the
     probability lies, the median. Shapes: output (B, K − 1), the distances s − θ_k. Absent: as in every head.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: OrdinalHeadConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: number K of labels, which are in order; dim: width D.

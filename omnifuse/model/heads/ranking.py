@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ class RankingHead(Head):
     Cost: (K + 1)·D weights; softmax 2·K·D FLOP a row, bpr 2·(n + 1)·D. Shapes: output (B, D), the rows. Absent: rows without
     an item, and items that the training split does not hold, are left out of the loss; the latter never come up as answers.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: RankingHeadConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: number of items; dim: width D."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,6 +20,8 @@ class SetHead(Head):
     The sum over labels is the negative log-likelihood of the whole set in nats, as the loss of the category head is that of
     its label. Absent: a set that is there and empty is learned, one that is absent is not.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def __init__(self, config: SetHeadConfig, spec: ValueSpec, dim: int) -> None:
         """Args: config: options; spec: number K of labels; dim: width D."""

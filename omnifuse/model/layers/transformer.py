@@ -18,10 +18,10 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, expansion * dim), nn.GELU(), nn.Linear(expansion * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """(B, T, D) → (B, T, D); positions with a false mask are not attended to."""
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor, first: int | None = None) -> Tensor:
+        """(B, T, D) → (B, T, D), or of the `first` so many positions alone; positions with a false mask are not attended to."""
         h_BTD = self.attention_norm(x_BTD)
-        return self.read(x_BTD, h_BTD, h_BTD, mask_BT)
+        return self.read(x_BTD[:, :first], h_BTD[:, :first], h_BTD, mask_BT)
 
     def read(self, x_BTD: Tensor, query_BTD: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Add what the queries find in the memory, then what the hidden layer makes of it."""
@@ -55,8 +55,8 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, dropout, null=null) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-        """(B, T, D) → (B, T, D)."""
-        for block in self.blocks:
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor, first: int | None = None) -> Tensor:
+        """(B, T, D) → (B, T, D), or of the `first` so many positions alone, for which the last block does no work for the others."""
+        for block in self.blocks[:-1]:
             x_BTD = block(x_BTD, mask_BT)
-        return self.norm(x_BTD)
+        return self.norm(self.blocks[-1](x_BTD, mask_BT, first))
