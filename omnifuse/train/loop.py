@@ -266,6 +266,6 @@ def _parts(batch: Batch, count: int) -> Iterator[Batch]:
         yield batch
         return
     rows = len(next(iter(batch.values())))
-    size = rows // count
+    size = max(1, rows // count)  # a plan may look at fewer rows than parts
     for start in range(0, rows, size):
         yield {name: values.select(slice(start, start + size)) for name, values in batch.items()}

@@ -57,6 +57,6 @@ class Transformer(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor, first: int | None = None) -> Tensor:
         """(B, T, D) → (B, T, D), or of the `first` so many positions alone, for which the last block does no work for the others."""
-        for block in self.blocks[:-1]:
-            x_BTD = block(x_BTD, mask_BT)
-        return self.norm(self.blocks[-1](x_BTD, mask_BT, first))
+        for number, block in enumerate(self.blocks, start=1):
+            x_BTD = block(x_BTD, mask_BT, first if number == len(self.blocks) else None)
+        return self.norm(x_BTD[:, :first])

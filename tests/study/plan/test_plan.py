@@ -49,7 +49,7 @@ def test_a_language_model_is_sized_up_without_its_weights(table: Path, tmp_path:
 
 
 def test_what_is_advised_makes_it_fit(ground_of: Callable[..., Ground]) -> None:
-    ground = ground_of({"dim": 64, "fusion": "joint"}, batch_size=64)
+    ground = ground_of({"dim": 64, "fusion": {"name": "joint", "depth": 4}}, batch_size=64)
     needed = size_up(ground)[1].memory
     capacity = needed.bytes // 2
     tight = judge(ground.recipe, needed, needed.of("weights"), 0, capacity, [], here=False)
