@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,8 @@ from omnifuse.core.errors import OmnifuseError
 if TYPE_CHECKING:
     from omnifuse.evaluation.evaluation import Evaluation
     from omnifuse.evaluation.runs import JudgedRun
+
+ANSWERS_ALONE = {"shuffle": False, "subsets": False, "slices": False, "calibration": False, "by": []}  # of a run that is compared with
 
 
 def evaluate(
@@ -34,7 +35,7 @@ def evaluate(
 ) -> None:
     """Measure a run on its test split: metrics.json, evaluation.json, report.html and report.md in the run."""
     from omnifuse.cli.progress import console
-    from omnifuse.evaluation.runs import compare_runs, over_runs
+    from omnifuse.evaluation.runs import compare_runs, judge_run, over_runs
 
     if data is None and root is not None:
         raise OmnifuseError("--root is the folder of media in --data TABLE; the dataset of a run holds its own")
@@ -42,7 +43,8 @@ def evaluate(
         raise OmnifuseError("give --data TABLE or a --split of the run's own dataset, not both")
     changes: dict[str, Any] = {**({"by": by} if by else {}), **({"robustness": True} if robustness else {})}
     with ExitStack() as kept:
-        ours, theirs = ([judge(run, kept, data, split, root, absent, changes) for run in some] for some in (runs, against))
+        ours = [judge_run(run, kept, data, split, root, absent, changes) for run in runs]
+        theirs = [judge_run(run, kept, data, split, root, absent, {**changes, **ANSWERS_ALONE}) for run in against]
         first = ours[0].evaluation
         if len(ours) > 1:
             first.details["seeds"] = over_runs(ours)
@@ -61,24 +63,11 @@ def evaluate(
 
 def evaluate_run(run: Path) -> tuple[Evaluation, Path]:
     """Evaluate a run on its test split and write its files; returns the evaluation and the path of the report."""
-    with ExitStack() as kept:
-        judged = judge(run, kept)
-        return judged.evaluation, write(judged)
-
-
-def judge(
-    run: Path,
-    kept: ExitStack,
-    data: Path | None = None,
-    split: str = "test",
-    root: Path | None = None,
-    absent: Sequence[str] = (),
-    changes: dict[str, Any] | None = None,
-) -> JudgedRun:
-    """Judge a run; see `judge_run`."""
     from omnifuse.evaluation.runs import judge_run
 
-    return judge_run(run, kept, data, split, root, absent, changes)
+    with ExitStack() as kept:
+        judged = judge_run(run, kept)
+        return judged.evaluation, write(judged)
 
 
 def write(judged: JudgedRun) -> Path:

@@ -170,7 +170,7 @@ def _judge(
     found = Evaluation(named, len(rows), {}, {key: {} for key in ("intervals", "floor", *TESTS, *TABLES)}, answers)
     found.lacking = [name for name in pipeline.schema.used if name not in absent and rows.absent(name) == len(rows)]
     _calibrate(found, pipeline, rows, config, seed)
-    patterns, shared = patterns_and_groups(pipeline, rows, answers) if config.calibration and not absent else ({}, {})
+    patterns, shared = patterns_and_groups(pipeline, rows, answers, absent) if config.calibration else ({}, {})
     for target, given in answers.items():
         kind, groups = kind_of(pipeline.head_config(target)), groups_of(rows, given)
         clusters, details = clusters_of(groups, len(given.truth)), found.details

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 from pathlib import Path
@@ -270,3 +271,13 @@ def test_a_table_may_lack_inputs_and_say_nothing_of_a_target(learned: Learned) -
     assert found.sentences()[0] == "No row has a value in shop and price."
     emptied = [{**row, "shop": None, "price": None} for row in learned.rows]
     assert found.metrics == of.evaluate(learned.pipeline, emptied, root=learned.folder, config=QUICK).metrics
+
+
+def test_confidence_is_judged_by_what_rows_have_when_a_column_is_taken_away(learned: Learned) -> None:
+    rows = learned.dataset.split("test")
+    whole = of.evaluate(learned.pipeline, rows)
+    pipeline = copy.copy(learned.pipeline)
+    pipeline.calibration = whole.calibration
+    found = of.evaluate(pipeline, rows, absent=["shop"]).details["calibration"]["answer"]
+    assert found["coverage"]["0.9"]["patterns"]
+    assert all("shop" not in each["columns"] for each in found["coverage"]["0.9"]["patterns"])
